@@ -778,8 +778,8 @@ def concat(recordings: Iterable[Recording]) -> Recording:
     in_turn = all(before[1] < after[0] for (before, _), (after, _) in pairwise(alone))
     if in_turn:
         report = replace(report, warnings=(*report.warnings, *as_one([name for _, name in alone])))
-    containers, samples, left_out = _without_rounded(containers, samples)
-    left_out = {**left_out, **({schema.SUMMARIES: fewer} if fewer else {})}
+    containers, samples, rounded = _without_rounded(containers, samples)
+    left_out = +Counter({schema.ROUNDED: rounded, schema.SUMMARIES: fewer})
     warnings = () if fewer else tuple(seldom_seen(containers))
     return normalise(containers, samples, events, report.more(left_out=left_out, warnings=warnings))
 
@@ -848,15 +848,13 @@ def _without_summaries(
     return kept, samples.height - kept.height
 
 
-def _without_rounded(
-    containers: pl.DataFrame, samples: pl.DataFrame
-) -> tuple[pl.DataFrame, pl.DataFrame, Mapping[str, int]]:
+def _without_rounded(containers: pl.DataFrame, samples: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, int]:
     """Leave out rounded amounts of containers that another source measured exactly at the same time."""
     rounded, amount = pl.col("quantum_bytes").is_not_null(), pl.col("working_set_bytes")
     told = _said_by_several(containers).select("container_id", "key", "quantum_bytes")
     both = told.filter(rounded.any().over("key"), ~rounded.all().over("key"))
     if both.is_empty():
-        return containers, samples, {}
+        return containers, samples, 0
     exact = pl.col("time").filter(~rounded, amount > 0)
     step = (exact.max() - exact.min()) / exact.count()
     is_then = pl.col("time").is_between((exact.min() - step).over("key"), (exact.max() + step).over("key"))
@@ -868,7 +866,7 @@ def _without_rounded(
     gone = both.filter(rounded).join(samples.drop_nulls("working_set_bytes"), on="container_id", how="anti")
     is_gone = pl.col("container_id").is_in(gone["container_id"].implode())
     containers = containers.with_columns(quantum_bytes=pl.when(~is_gone).then("quantum_bytes"))
-    return containers, samples, {schema.ROUNDED: int(wrong.sum())}
+    return containers, samples, int(wrong.sum())
 
 
 def read_recording(path: str | os.PathLike[str]) -> Recording:

@@ -43,7 +43,7 @@ NO_TIMES: Final = "samples with an impossible time"
 NO_PAIR: Final = "samples that are not a pair of time and value"
 NO_TIME: Final = "rows without a readable time"
 _REPORTS: Final = texts("words")["reports"]
-PODMAN, ANEW, LESS = (str(_REPORTS[name]) for name in ("podman", "anew", "less"))
+PODMAN, ANEW, LESS, RATE = (str(_REPORTS[name]) for name in ("podman", "anew", "less", "rate"))
 NO_CONTAINER: Final = "rows of no known container"
 LOST_ROWS: Final = (NO_TIME, NO_CONTAINER, NO_TIMES, NO_PAIR, ANEW)
 #: What stands behind the names of containers that somebody should look at.
@@ -276,6 +276,8 @@ class Report:
     asked: str = ""
     found: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    #: What the user gave a meaning to, as it was written, and nothing is called so.
+    unseen: tuple[str, ...] = ()
     left_out: Mapping[str, int] = field(default_factory=dict)
     #: What the source did not give, and may give when it is asked again; and what it gave that cannot be used.
     partial: tuple[str, ...] = ()
@@ -306,7 +308,7 @@ class Report:
     def notes(self) -> tuple[str, ...]:
         return (
             *(f"partial: {line}" for line in (*self.partial, *self.unusable)),
-            *(f"missing: {line}" for line in self.missing),
+            *(f"missing: {line}" for line in (*self.unseen, *self.missing)),
             *(f"left out: {counted(count, reason)}" for reason, count in self.left_out.items()),
             *self.warnings,
         )
@@ -321,13 +323,14 @@ class Report:
         return self.more(left_out={UNREAD: len(failed)} if failed else {}, partial=(*map(str, failed[:_NAMED]), *rest))
 
     def joined(self, other: Report) -> Report:
-        lines = ("sources", "found", "missing", "partial", "unusable", "warnings")
+        lines = ("sources", "found", "missing", "unseen", "partial", "unusable", "warnings")
         facts = ("ranges", "governors", "owners")
         more = other.left_out.items()
         shares = [one.dropped_share for one in (self, other) if one.dropped_share is not None]
         said: dict[str, Any] = {
             name: tuple(dict.fromkeys(getattr(self, name) + getattr(other, name))) for name in lines
         }
+        said["unseen"] = tuple(line for line in said["unseen"] if line not in said["found"])
         said |= {name: agreed([*getattr(self, name).items(), *getattr(other, name).items()]) for name in facts}
         return Report(
             **said,

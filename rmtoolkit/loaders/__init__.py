@@ -39,7 +39,6 @@ class Form(StrEnum):
     CSV = "a table in CSV"
     HEAP = "a heap profile"
     OTHER = "no recording"
-    BROKEN = "broken"
 
 
 _HEAD_BYTES: Final = 1 << 18
@@ -194,7 +193,7 @@ def sources() -> list[tuple[Form, str, str]]:
 
 
 def recognise(path: Path) -> tuple[Form, str]:
-    """Tell what a file is; where it is none that can be read, why."""
+    """Tell what a file is, and why it is none that can be read; one that should be one and is not is an error."""
     file = _File(path)
     try:
         form = next((row.form for row in READERS if row.recognises(file)), None)
@@ -206,7 +205,9 @@ def recognise(path: Path) -> tuple[Form, str]:
         # A file without data that is called like one with data was meant to hold some.
         why = str(error).partition(": found ")[2].partition(", expected")[0].strip("'\"")
         meant = path.name.lower().endswith(_DATA_ENDINGS) or why in ("an empty file", "only blanks", _files.ZIP)
-        return (Form.BROKEN, str(error)) if meant or file.is_parquet else (Form.OTHER, why)
+        if meant or file.is_parquet:
+            raise
+        return Form.OTHER, why
     if form is None:
         known = (name for name, told in _OTHERS.items() if "mark" in told and re.search(told["mark"], file.text))
         return Form.OTHER, next(known, "other JSON" if file.text.lstrip()[:1] in ("{", "[") else "other text")
@@ -254,6 +255,7 @@ def read(path: _files.PathLike | Iterable[_files.PathLike], **options: Any) -> R
     """
     if hasattr(path, "__arrow_c_stream__"):
         check_options(options, [path])
+        _warn_of_idle(options)
         return as_recording(path)
     named = [path] if isinstance(path, str | os.PathLike) else list(path)
     check_options(options, named)
@@ -262,31 +264,28 @@ def read(path: _files.PathLike | Iterable[_files.PathLike], **options: Any) -> R
     if not named:
         msg = f"Nothing to read: the list of files is empty. Understood are {UNDERSTOOD}."
         raise ReadError(msg)
+    return _near(named, options)
+
+
+def _near(named: Sequence[_files.PathLike], options: Mapping[str, Any], cut_by: Sequence[str] = ()) -> Recording:
+    """Read files; options by which they are cut afterwards are of use whoever takes them."""
     found, given = _files.find_files(named, expected=UNDERSTOOD, meant="a file, a folder or a glob", hint=_server_hint)
     sorted_out = _sort_out(found)
     parts, used = _read_all(sorted_out, options)
     if not parts:
-        raise _nothing(path, sorted_out)
+        raise _nothing(named[0] if len(named) == 1 else named, sorted_out)
     recording = _explained(concat(parts), sorted_out)
-    notes: list[str] = []
-    if skipped := sorted_out.skipped:
-        notes.append(f"skipped, no recording: {_named(skipped)}")
+    _warn_of_idle({name: value for name, value in options.items() if name not in used.union(cut_by)})
+    skipped = sorted_out.skipped
     if foreign := [file for file in skipped if file in given]:
         warn(f"{count(len(foreign), 'source holds', 'sources hold')} no recording: {_named(foreign, _WARNED)}")
     if failed := sorted_out.failed:
-        first = next(iter(failed.values()))
         said = f"{len(failed):,} of {count(len(found), 'file')} could not be read"
-        warn(f"{said}: {_named(failed, _WARNED)}; the first: {first}")
-    if idle := sorted(set(options) - used):
-        notes.append(f"options without a use here: {', '.join(idle)}")
+        warn(f"{said}: {_named(failed, _WARNED)}; the first: {next(iter(failed.values()))}")
     _files.warn_of_names(recording.report, "in these files")
-    # Of files that are read together the first alone says what is wrong.
-    speaks = {error: file for file, error in reversed(failed.items())}
-    told = [
-        error if speaks[error] == file else f"Could not read {quote_path(file)}, either."
-        for file, error in failed.items()
-    ]
-    report = recording.report.more(warnings=tuple(notes)).without(told)
+    told = [error or f"Could not read {quote_path(file)}, either." for file, error in failed.items()]
+    notes = (f"skipped, no recording: {_named(skipped)}",) * bool(skipped)
+    report = recording.report.more(warnings=notes).without(told)
     _files.warn_of_values(recording.report, found)
     if recording.stored is None and not any(recording.samples[name].count() for name in BYTE_SIGNALS):
         warn(f"No amount of memory is in {_named(found, _WARNED)}. Hint: read it together with samples of memory.")
@@ -306,8 +305,11 @@ def _far(urls: Sequence[object], others: Sequence[_files.PathLike], options: Map
     server, lake = OF_FORM[Form.SERVER].load(), OF_FORM[Form.LAKE].load()
     parts = [lake(str(url)) if is_store(url) else server(str(url), **from_servers) for url in urls]
     if others:
-        parts.append(read(others, **{name: value for name, value in options.items() if name in _options_of_files()}))
+        of_files = {name: value for name, value in options.items() if name in _options_of_files()}
+        parts.append(_near(others, of_files, cut_by=NAMES))
     whole = concat(parts)
+    if not others and not any(map(is_url, urls)):
+        _warn_of_idle(options)
     if all(map(is_url, (*urls, *others))):
         return whole
     # What a server is asked for, other sources are cut to.
@@ -321,7 +323,7 @@ class _SortedOut(NamedTuple):
 
     forms: dict[Form, list[Path]]
     skipped: dict[Path, str]
-    failed: dict[Path, Exception]
+    failed: dict[Path, Exception | None]  # none of what was read together with the one before
 
 
 def _sort_out(found: Sequence[Path]) -> _SortedOut:
@@ -333,9 +335,7 @@ def _sort_out(found: Sequence[Path]) -> _SortedOut:
         except (ReadError, OSError) as error:
             result.failed[file] = _files.unreadable(file, error)
             continue
-        if form is Form.BROKEN:
-            result.failed[file] = ReadError(why)
-        elif form in OF_FORM or form is Form.OBJECTS:
+        if form in OF_FORM or form is Form.OBJECTS:
             result.forms.setdefault(form, []).append(file)
         else:
             result.skipped[file] = why
@@ -360,7 +360,7 @@ def _read_all(sorted_out: _SortedOut, options: Mapping[str, object]) -> tuple[li
                 _files.check_samples(part, names)
                 parts.append(part)
             except (ReadError, OSError) as error:
-                sorted_out.failed.update(dict.fromkeys(group, _files.unreadable(group[0], error)))
+                sorted_out.failed.update({**dict.fromkeys(group), group[0]: _files.unreadable(group[0], error)})
     return parts, used
 
 
@@ -377,6 +377,11 @@ def _explained(recording: Recording, sorted_out: _SortedOut) -> Recording:
 
         recording = with_kills(recording)
     return recording
+
+
+def _warn_of_idle(options: Mapping[str, object]) -> None:
+    if given := sorted(line for name, value in options.items() for line in _files.as_given(name, value)):
+        warn(f"{', '.join(given)}: no reader of these sources takes it.")
 
 
 def _options_of(form: Form) -> list[str]:
@@ -419,9 +424,8 @@ def _nothing(path: object, sorted_out: _SortedOut) -> Exception:
         expected = f"memory samples beside them: {UNDERSTOOD}"
         return ReadError.at(dumps[0], found=str(Form.OBJECTS), expected=expected, hint=hint)
     if failed:
-        first = next(iter(failed.values()))
-        msg = f"None of {len(failed):,} files could be read; the first: {first}"
-        return first if all(error is first for error in failed.values()) else ReadError(msg)
+        first, *others = filter(None, failed.values())
+        return ReadError(f"None of {len(failed):,} files could be read; the first: {first}") if others else first
     if len(skipped) == 1:
         file, why = next(iter(skipped.items()))
         head, _, row = (_File(file).text if why == "other text" else "").strip().partition("\n")

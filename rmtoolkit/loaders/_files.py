@@ -12,6 +12,7 @@ import os
 import re
 import sys
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -31,7 +32,7 @@ else:
     from backports import zstd
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 
     from rmtoolkit.schema import Report
 
@@ -159,19 +160,25 @@ def noted(report: Report, paths: Sequence[object], notes: Iterable[str]) -> Repo
     return replace(report, partial=(*report.partial, *cut), warnings=(*report.warnings, *rest))
 
 
-def given_names(there: Container[str], **given: Mapping[str, str] | None) -> tuple[list[str], list[str]]:
+def as_given(argument: str, value: object) -> list[str]:
+    """Write an argument as a user does; one that gives names a meaning name by name."""
+    if not isinstance(value, Mapping):
+        return [f"{argument}={quote(value)}"]
+    return [f"{argument}={{{quote(name)}: {quote(meaning)}}}" for name, meaning in value.items()]
+
+
+def given_names(there: Container[str], given: Mapping[str, Mapping[str, str] | None]) -> tuple[list[str], list[str]]:
     """Say what a user gave a meaning to, as it was written: what is there, and what is not."""
     said: tuple[list[str], list[str]] = [], []
     for argument, meanings in given.items():
-        for name, meaning in (meanings or {}).items():
-            if name != meaning:
-                said[name not in there].append(f"{argument}={{{quote(name)}: {quote(meaning)}}}")
+        for name, line in zip(meanings or (), as_given(argument, meanings or {}), strict=True):
+            said[name not in there].append(line)
     return said
 
 
 def warn_of_names(report: Report, place: str) -> None:
-    if unseen := [line for line in report.missing if line.endswith("'}") and line not in report.found]:
-        warn(f"{', '.join(unseen)}: nothing {place} is called so.")
+    if report.unseen:
+        warn(f"{', '.join(report.unseen)}: nothing {place} is called so.")
 
 
 def read_bytes(

@@ -90,15 +90,12 @@ def put_together(
         if some.height:
             first = f"line {some['number'][0]}: {quote(some['detail'][0])}"
             partial.append(f"{some.height:,} scrape{'' if some.height == 1 else 's'} {what} ({first})")
-    # Options that had nothing to do are named, so that nobody relies on them.
-    idle = ["interval="] if asked.interval and not axis.startswith("assumed") else []
-    idle += ["time="] if asked.time and axis.startswith("as recorded, ") else []
     report = Report(
         sources=(str(asked.path),),
         missing=(kubernetes.WITHOUT_OBJECTS,),
         left_out=+left_out,
         partial=tuple(partial),
-        warnings=(*log.notes, *(f"{name} was not needed: the log has time stamps" for name in idle)),
+        warnings=log.notes,
         time_axis=axis,
     )
     lost = ", ".join(

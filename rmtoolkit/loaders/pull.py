@@ -12,6 +12,7 @@ import polars as pl
 from rmtoolkit import _lake_files
 from rmtoolkit._tables import asked_window, ends_early, parse_duration
 from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError
+from rmtoolkit.loaders.prometheus.live import names_asked
 from rmtoolkit.loaders.server import NothingThereError
 from rmtoolkit.recording import Recording
 from rmtoolkit.schema import IDENTITY
@@ -111,8 +112,8 @@ def pull(
         raise ends_early(begin, stop)
     wanted = max(begin, _EPOCH), stop
     asked: dict[str, Any] = {
-        "namespace": _names(namespace),
-        "workload": _names(workload),
+        "namespace": sorted(names_asked(namespace, "namespace")) or None,
+        "workload": sorted(names_asked(workload, "workload")) or None,
         "metrics": metrics,
         "labels": labels,
         "workload_pattern": workload_pattern,
@@ -153,11 +154,11 @@ class _Work:
         # What the lake has there: the end of the last pull, and what one that was killed left behind. Day by day, as
         # such a remainder may be of any day, and no piece goes beyond one.
         looked = _midnight(begin)
-        there = self._there(begin - self.overlap - _BEFORE, looked)
+        there = self.lake.known(max(begin - self.overlap - _BEFORE, _EPOCH), looked)
         first = fresh
         while begin < stop:
             if begin >= looked:
-                there = pl.concat([there, self._there(begin, _midnight(begin))])
+                there = pl.concat([there, self.lake.known(begin, _midnight(begin))])
                 looked = _midnight(begin)
             until = self._cut(begin, stop)
             # A little of what came before shows what changed across the border.
@@ -207,9 +208,6 @@ class _Work:
             until = max(begin + self.grain, _floor(until, self.grain))
         return min(until, stop)
 
-    def _there(self, start: dt.datetime, end: dt.datetime) -> pl.DataFrame:
-        return self.lake.known(max(start, _EPOCH), end)
-
 
 def _without_doubles(recording: Recording, there: pl.DataFrame) -> Recording:
     names = recording.containers.select("container_id", *IDENTITY, near=pl.col("cadence_seconds") * _NEAR * 1000)
@@ -237,9 +235,3 @@ def _midnight(moment: dt.datetime) -> dt.datetime:
 
 def _floor(moment: dt.datetime, grain: dt.timedelta) -> dt.datetime:
     return moment - (moment - _EPOCH) % grain
-
-
-def _names(given: str | Iterable[str] | None) -> list[str] | None:
-    if given is None:
-        return None
-    return [given] if isinstance(given, str) else sorted(given)

@@ -27,8 +27,6 @@ from rmtoolkit.recording import Recording, normalise, reading
 from rmtoolkit.schema import BYTE_SIGNALS, CONTAINERS, IDENTITY, NO_NUMBERS, POWERS, SIGNALS, TIME, UNITS, Report
 from rmtoolkit.text import MI, counted, looks
 
-#: What a user said that metrics, labels and the names of pods mean.
-Told: TypeAlias = tuple[Mapping[str, str] | None, Mapping[str, str] | None, str | None]
 #: Whose a column is by its head, and how many bytes one of its numbers is.
 Heads: TypeAlias = dict[str, tuple[dict[str, str], int]]
 
@@ -98,7 +96,7 @@ def read_table(
                 if not set(metrics or {}) & set(table.columns) and (series := _of_series(table)):
                     return _read_series(table, series, asked, notes, (metrics, labels, workload_pattern))
             said = dict(_PARTITION.findall(Path(path).as_posix()))
-            seen, lacking = _files.given_names((*table.columns, *said), metrics=metrics, labels=labels)
+            seen, unseen = _files.given_names((*table.columns, *said), {"metrics": metrics, "labels": labels})
             table, metrics = _a_row_each(table, metrics or {}, path)
             table = _with_said(table, said)
             named = {column_of(head)[0] for head in table.columns}
@@ -110,11 +108,9 @@ def read_table(
             other |= (of_cgroup := _of_cgroup(table))
             notes += tuple(f"column {head!r} was read as {name!r}" for head, name in of_cgroup.items())
             told = {**other, **(labels or {}), **metrics}
+            told = {head: name for head, name in told.items() if head in table.columns}
             # What was named goes before what else is called so.
-            table = table.drop(
-                [name for name in told.values() if name in table.columns and name not in told], strict=False
-            )
-            table = table.rename({head: name for head, name in told.items() if head in table.columns})
+            table = table.drop({*told.values()}.difference(told), strict=False).rename(told)
             table = table.drop("container_id", strict=False)
             table, lost, more = _typed(_pairs_apart(table), asked)
             table, units = _in_bytes(table, metrics)
@@ -124,7 +120,8 @@ def read_table(
     except ColumnError as error:
         hint = f"{error} {_NAME_THEM}" if "The frame has no" in str(error) else str(error)
         raise ReadError.at(path, found="another table", expected=_EXPECTED, hint=hint) from error
-    extra = Report(found=tuple(seen), missing=tuple(lacking), left_out=left_out, time_axis=recording.report.time_axis)
+    axis = recording.report.time_axis
+    extra = Report(found=tuple(seen), unseen=tuple(unseen), left_out=left_out, time_axis=axis)
     extra = _files.noted(extra, [path], notes)
     recording = replace(recording, report=extra.joined(recording.report))
     _files.check_samples(recording, quote_path(path))
@@ -541,11 +538,11 @@ def _of_row(texts: Mapping[str, str | None]) -> dict[str, str]:
 
 
 def _read_series(
-    table: pl.DataFrame, series: Heads, asked: _timestamps.Asked, notes: tuple[str, ...], told: Told
+    table: pl.DataFrame, series: Heads, asked: _timestamps.Asked, notes: tuple[str, ...], told: Iterable[Any]
 ) -> Recording:
     from rmtoolkit.loaders.prometheus import _forms, _metrics, saved  # noqa: PLC0415 - few tables are such
 
-    (metrics, labels_told, pattern), times = told, _times_in(table.columns)[0]
+    meant, times = _metrics.Meant.checked(*told), _times_in(table.columns)[0]
     read, path = _times(table[times], asked), Path(asked.path)
     instants = read.to_frame().select(as_time(pl.col(times), read.dtype)).to_series().dt.epoch("ms")
     lost, values = 0, {}
@@ -563,7 +560,7 @@ def _read_series(
     for key, part in rows.group_by(texts, maintain_order=True) if texts else [((), rows)]:
         of_row = _of_row(dict(zip(texts, key, strict=True)))
         measured = _forms.of_measurement(f"{of_row.get('_measurement')}\0{of_row.get('__name__')}")
-        if of_row.get("__name__") not in (metrics or {}) and _metrics.is_known(measured["__name__"], {}):
+        if of_row.get("__name__") not in meant.metrics and _metrics.is_known(measured["__name__"], {}):
             of_row |= measured
         for head, (labels, _) in series.items():
             named = {**of_row, **labels}
@@ -579,9 +576,7 @@ def _read_series(
         said = next((text for head in series for text in table[head].drop_nulls()[:1]), "nothing")
         raise ReadError.at(path, found=said, expected="amounts of memory, such as 300 MiB")
     own = {name: name for name in _metrics.NAMEABLE}
-    recording = saved.read_series(
-        columns, path, _metrics.Meant.checked({**own, **(metrics or {})}, labels_told, pattern)
-    )
+    recording = saved.read_series(columns, path, meant._replace(metrics={**own, **meant.metrics}))
     extra = _files.noted(Report(left_out={NO_NUMBERS: lost} if lost else {}), [path], notes)
     for said in recording.report.unusable:
         warn(f"{quote_path(path)}: {said}.")

@@ -199,7 +199,7 @@ def test_target_info_tells_where_a_process_runs(prefix: str) -> None:
     target = {f"{prefix}job": "shop/db", f"{prefix}instance": "7c2e"}
     process = {"__name__": "process_memory_usage_bytes", **target}
     info = {"__name__": "target_info", **target, "k8s.namespace.name": "shop", "service_version": "1"}
-    nobody = Meant({}, {}, None)
+    nobody = Meant({}, {}, None, {})
     (one, _) = spelled([process, {**info, "k8s.pod.name": "db-0"}], nobody)
     assert one == {**process, "k8s_namespace_name": "shop", "k8s_pod_name": "db-0"}
     (one, *_) = spelled([process, {**info, "k8s.pod.name": "db-0"}, {**info, "k8s.pod.name": "db-1"}], nobody)

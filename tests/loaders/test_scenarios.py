@@ -1268,6 +1268,8 @@ def test_a_name_is_that_of_a_pod_where_kubectl_says_so_or_what_the_user_says(tmp
     [
         ({"labels": {"svc": "container"}}, "labels={'svc': 'container'}"),
         ({"metrics": {"own": "allocated_bytes"}}, "metrics={'own': 'allocated_bytes'}"),
+        ({"metrics": {"anon_bytes": "anon_bytes"}}, "metrics={'anon_bytes': 'anon_bytes'}"),
+        ({"metrics": {"x": "rss_bytes"}}, "metrics={'x': 'rss_bytes'}"),
         ({"metrics": {"heap": "allocated_bytes"}}, ""),
         ({"labels": {"team": "workload"}}, ""),
     ],
@@ -1288,6 +1290,24 @@ def test_a_name_that_is_nowhere_is_told(tmp_path: Path, form: str, given: dict[s
         rm.read(tmp_path, **given)
     said = [str(one.message) for one in found if "is called so" in str(one.message)]
     assert said == ([f"{told}: nothing in these files is called so."] if told else [])
+
+
+@pytest.mark.parametrize("form", ["a.json", "a.csv"])
+@pytest.mark.parametrize(
+    ("values", "is_told"),
+    [
+        ([5 * MIB / 30 + at / 7 for at in range(60)], True),
+        ([value + 0.25 for value in LEAK], False),
+        ([300_000 + 4096 * (at % 3) for at in range(60)], False),
+    ],
+    ids=["a rate", "means", "a small program"],
+)
+def test_a_rate_under_its_metrics_own_name_is_told(tmp_path: Path, form: str, values: list[Any], is_told: bool) -> None:
+    """It is no amount: bytes are counted whole, and nothing runs in so few; other means and small programs are."""
+    table = pl.DataFrame({"time": [T0 + STEP * at for at in range(N)], f'{WORKING_SET}{{pod="db-0"}}': values})
+    (tmp_path / form).write_bytes(answer(of(WORKING_SET, values)) if form == "a.json" else table.write_csv().encode())
+    with pytest.warns(RmtoolkitWarning, match="may be a rate and no amount") if is_told else nullcontext():
+        rm.read(tmp_path)
 
 
 def test_a_limit_without_its_unit_costs_no_more_than_itself(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import rmtoolkit as rm
+from rmtoolkit.cli import main
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, RmtoolkitWarning
 from rmtoolkit.loaders import READERS, Form, _File, recognise, sources
 from tests.loaders.outcomes import Outcomes
@@ -350,14 +351,30 @@ def test_an_option_that_no_source_can_take_is_refused(source: str, option: str, 
         rm.read([source], **{option: "1h"})
 
 
-def test_an_option_without_a_use_is_named(tmp_path: Path) -> None:
-    """An option of another reader does no harm, and the report says that it did nothing."""
+@pytest.mark.parametrize("form", ["folder", "lake"])
+def test_an_option_without_a_use_is_told(tmp_path: Path, form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """What no reader of these files takes does no harm, and a warning says so in the words of the door."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "table.csv").write_text(TABLE)
+    if form == "lake":
+        rm.Lake(tmp_path / "lake").append(rm.read(tmp_path / "in"))
+    source = tmp_path / ("in" if form == "folder" else "lake")
+    with pytest.warns(RmtoolkitWarning, match="^interval='15s', time='now': no reader of these sources takes it[.]$"):
+        rm.read(source, interval="15s", time="now")
+    assert main(["classify", str(source), "--interval", "15s", "--time", "now"]) == 0
+    assert "warning: --interval 15s, --time now: no reader of these sources takes it." in capsys.readouterr().err
+
+
+def test_what_one_of_several_files_takes_is_not_told(tmp_path: Path) -> None:
+    """And a table in memory takes nothing."""
     (tmp_path / "table.csv").write_text(TABLE)
-    recording = rm.read(tmp_path, interval="15s")
-    assert "options without a use here: interval" in recording.report.warnings
+    (tmp_path / "top.log").write_text(TOP)
+    rm.read(tmp_path, interval="15s")
+    with pytest.warns(RmtoolkitWarning, match="^timezone='UTC': no reader of these sources takes it"):
+        rm.read(pl.DataFrame({"time": [0], "rss_bytes": [MI]}), timezone="UTC")  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("files", "end"), [(1, "away."), (4, "away."), (5, "away; and 1 more, see recording.report.")])
+@pytest.mark.parametrize(("files", "end"), [(1, "away."), (4, "away."), (5, "away and 1 more.")])
 def test_a_warning_of_much_names_four(tmp_path: Path, files: int, end: str) -> None:
     """What many files lack is one warning, that counts the rest; the report holds all of it."""
     for at in range(files):

@@ -23,7 +23,7 @@ from rmtoolkit.loaders.prometheus._metrics import (
     identify_containers,
 )
 from rmtoolkit.recording import doubt
-from rmtoolkit.schema import ABSURD_BYTES, BYTE_SIGNALS, LESS, PODMAN, SAMPLES, SETTINGS
+from rmtoolkit.schema import ABSURD_BYTES, BYTE_SIGNALS, LEAST_LIMIT_BYTES, LESS, PODMAN, RATE, SAMPLES, SETTINGS
 from rmtoolkit.text import count
 
 #: A stretch without a sample is a gap when it is longer than this many intervals.
@@ -304,9 +304,13 @@ def _doubts(placed: Placed, decoded: Decoded, mixed: int) -> Iterator[str]:
         )
     disputed = placed.containers[_disputed(placed.table, decoded)]
     yield from doubt(disputed, "told with another limit or request by a second exporter")
-    most = pl.col("statistic").fill_null(1).max().over("entity", "role")
-    less = placed.table.filter(pl.col("role").is_in(BYTE_SIGNALS), most < _identity.HIGH)["entity"].drop_nulls()
-    yield from doubt(placed.containers[less.unique().sort().to_list()], LESS)
+    amounts = placed.table.filter(pl.col("role").is_in(BYTE_SIGNALS)).drop_nulls("entity")
+    less = pl.col("statistic").fill_null(1).max().over("entity", "role") < _identity.HIGH
+    most = np.maximum.reduceat(decoded.values, decoded.starts)
+    few = (one for one in amounts["series"].to_list() if most[one] < LEAST_LIMIT_BYTES)
+    in_parts = [one for one in few if (decoded.of(np.array([one]))[1] % 1).any()]
+    for some, said in ((less, LESS), (pl.col("series").is_in(in_parts), RATE)):
+        yield from doubt(placed.containers[amounts.filter(some)["entity"].unique().sort().to_list()], said)
 
 
 def _differing(table: pl.DataFrame, decoded: Decoded) -> Iterator[tuple[tuple[int, list[str], int | None], bool]]:

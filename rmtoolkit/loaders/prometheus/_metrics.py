@@ -92,6 +92,8 @@ class Meant(NamedTuple):
     metrics: Mapping[str, str]
     labels: Mapping[str, str]
     workload_pattern: str | None
+    #: Of these what the user said.
+    said: Mapping[str, Mapping[str, str] | None]
 
     @classmethod
     def checked(
@@ -102,7 +104,7 @@ class Meant(NamedTuple):
         _check("labels", labels, tuple(LABELS), "a label cannot tell")
         if workload_pattern is not None:
             _identity.owner_group(workload_pattern)
-        return cls(dict(metrics or {}), dict(labels or {}), workload_pattern)
+        return cls(metrics or {}, labels or {}, workload_pattern, {"metrics": metrics, "labels": labels})
 
 
 def _check(argument: str, given: Mapping[str, str] | None, known: Sequence[str], wrong: str) -> None:

@@ -20,7 +20,7 @@ from rmtoolkit.loaders.prometheus._metrics import Meant, role_of
 from rmtoolkit.loaders.prometheus.saved import NothingUsableError, to_recording
 from rmtoolkit.loaders.server import Client, NothingThereError, Patience, TooMuchError, Who, who_asks
 from rmtoolkit.schema import COUNTERS, SIGNALS, Report
-from rmtoolkit.text import count, texts
+from rmtoolkit.text import and_more, count, texts
 
 if TYPE_CHECKING:
     import os
@@ -252,7 +252,7 @@ class Prometheus:
         """
         meant = Meant.checked(metrics, labels, workload_pattern)
         overrides = meant.metrics
-        wanted = Wanted(_texts(namespace, "namespace"), _texts(workload, "workload"), _texts(pod, "pod"))
+        wanted = Wanted(names_asked(namespace, "namespace"), names_asked(workload, "workload"), names_asked(pod, "pod"))
         step_seconds = _whole(parse_duration(step)) if step is not None else 0
         window = _window(last, start, end, step_seconds)
         client = self._client.for_one_pull()
@@ -303,10 +303,9 @@ class Prometheus:
         recording = _chosen(recording, wanted, client)
         warn_of_names(recording.report, f"at {client.address!r}")
         if told := (*recording.report.partial, *recording.report.unusable):
-            more = len(told) - _SHOWN
             lines = "; ".join(line.rstrip(".") for line in told[:_SHOWN])
             what = "did not give everything" if recording.report.partial else "gave what is in doubt"
-            warn(f"{client.address!r} {what}: {lines}{f'; and {more} more' if more > 0 else ''}.")
+            warn(f"{client.address!r} {what}: {lines}{and_more(len(told), _SHOWN)}.")
         return recording
 
 
@@ -337,7 +336,7 @@ def _whole(step: dt.timedelta) -> int:
     return int(seconds)
 
 
-def _texts(names: str | Iterable[str] | None, what: str) -> tuple[str, ...]:
+def names_asked(names: str | Iterable[str] | None, what: str) -> tuple[str, ...]:
     if names is None:
         return ()
     several = (names,) if isinstance(names, str) else tuple(names)

@@ -25,7 +25,7 @@ from rmtoolkit.loaders.prometheus._decode import DAMAGE, EXPECTED, Decoded, Deco
 from rmtoolkit.loaders.prometheus._events import Run, Seen, ends_of, events_of, without_markers
 from rmtoolkit.recording import Recording, doubt, normalise
 from rmtoolkit.schema import ABSURD_BYTES, BYTE_SIGNALS, CONTAINERS, HELD_SIGNALS, NO_TIMES, SIGNALS, TIME, Report
-from rmtoolkit.text import counted, texts
+from rmtoolkit.text import and_more, counted, texts
 
 #: The first and the last sample of each container; versions with the first and the last time of each; a machine.
 Spans: TypeAlias = dict[int, tuple[int, int]]
@@ -58,7 +58,7 @@ class NothingUsableError(RmtoolkitError):
 
 def to_recording(decoded: Decoded, meant: _metrics.Meant, report: Report, parting: list[str]) -> Recording:
     there = set().union(*decoded.labels, (one.get("__name__", "") for one in decoded.labels))
-    given, lacking = given_names(there, metrics=meant.metrics, labels=meant.labels)
+    given, unseen = given_names(there, meant.said)
     decoded = replace(decoded, labels=_metrics.spelled(decoded.labels, meant))
     decoded, markers = without_markers(tidy(decoded))
     decoded, units = _in_bytes(decoded, meant.metrics)
@@ -83,7 +83,6 @@ def to_recording(decoded: Decoded, meant: _metrics.Meant, report: Report, partin
     kept = placed.containers.with_row_index("entity")
     told = {name for name, (roles, _) in _SOUGHT.items() if placed.table["role"].is_in(roles).any()}
     told |= {"versions"} if images else set()
-    lacking += (f"{name} ({metric})" for name, (_, metric) in _SOUGHT.items() if name not in told)
     left_out = decoded.left_out + described.left_out + placed.left_out + merged.left_out
     left_out[NOT_FINITE] = not_finite
     left_out[NO_MEMORY] = aside
@@ -113,7 +112,8 @@ def to_recording(decoded: Decoded, meant: _metrics.Meant, report: Report, partin
             unusable=doubts,
             warnings=tuple(dict.fromkeys([*decoded.warnings, *units, *described.warnings, *placed.warnings])),
             found=(*given, *(name for name in _SOUGHT if name in told)),
-            missing=tuple(lacking),
+            unseen=tuple(unseen),
+            missing=tuple(f"{name} ({metric})" for name, (_, metric) in _SOUGHT.items() if name not in told),
             governors=dict.fromkeys(map("/".join, inits.fill_null("").rows()), OTHER_LIST.format("initContainers")),
             owners=_metrics.teams(placed.table, decoded.labels, kept),
         ),
@@ -356,8 +356,8 @@ def read_prometheus(
     damage = [counted(number, reason) for reason, number in left_out if reason in DAMAGE]
     damage += [*recording.report.partial, *recording.report.unusable]
     if damage:
-        more = f"; and {len(damage) - _SHOWN} more, see recording.report" if len(damage) > _SHOWN else ""
-        warn(f"Not everything could be read: {'; '.join(line.rstrip('.') for line in damage[:_SHOWN])}{more}.")
+        said = "; ".join(line.rstrip(".") for line in damage[:_SHOWN])
+        warn(f"Not everything could be read: {said}{and_more(len(damage), _SHOWN)}.")
     return replace(recording, report=recording.report.without(failed))
 
 
