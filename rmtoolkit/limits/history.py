@@ -14,7 +14,7 @@ from rmtoolkit._tables import FOLLOWS, beside, conform, ever, in_force, one_sign
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.judge import judge
 from rmtoolkit.analysis.records import REJECTED, Ahead
-from rmtoolkit.schema import FOOTPRINTS, NUMBER, TIME, WORKLOAD, typed
+from rmtoolkit.schema import ABSURD_BYTES, FOOTPRINTS, NUMBER, TIME, WORKLOAD, typed
 from rmtoolkit.validation import ABOVE_LIMIT
 
 if TYPE_CHECKING:
@@ -49,6 +49,8 @@ _CLIMBS_FROM: Final = 3 * 86_400.0 / NEARLY
 _HIGHER: Final = 1.05
 #: A container's processes need some memory before the first sample: nothing below is advised.
 LEAST_BYTES: Final = 16 * 2**20
+#: A peak so much above the need, or a limit that killed, is told apart from it.
+APART: Final = 1.1
 #: What the VPA recommender takes a killed container to need: at least so much more, and so many times as much.
 BUMP_BYTES: Final = 100 * 2**20
 BUMP_RATIO: Final = 1.2
@@ -382,14 +384,11 @@ GROWS: Final = pl.col("verdict").eq("leak") | (
     & (pl.col("growth_bytes_per_day") > SLOW / 7 * pl.col("peak_bytes").fill_null(0))
 )
 
-#: Whether its kills are so much rarer than steady growth would make them that it rises at times only.
-_AT_TIMES: Final = (
-    pl.col("verdict").eq("inconclusive")
-    & (
-        pl.col("growth_bytes_per_day") * pl.col("kills_hours") / 24
-        > 2 * pl.col("kills_now") * pl.col("killed_limit_bytes")
-    )
-).fill_null(value=False)
+_GREW: Final = pl.col("growth_bytes_per_day") * pl.col("kills_hours") / 24
+#: Whether it rises at times only: in runs between which nothing runs, or kills are too rare for growth that goes on.
+_AT_TIMES: Final = pl.col("verdict").eq("inconclusive") & (
+    pl.col("rests") | (2 * pl.col("kills_now") * pl.col("killed_limit_bytes") < _GREW)
+)
 
 _NO_AHEAD: Final = Ahead()
 
@@ -464,6 +463,13 @@ class Need(Struct, frozen=True):
         return self.killed_limit_bytes or self.limit_bytes
 
     @property
+    def outgrown(self) -> bool:
+        """Whether more was seen than the limit that killed: where that is in force still, readings run ahead of it."""
+        killed = self.killed_at_bytes or ABSURD_BYTES
+        still = killed >= (self.limit_bytes or ABSURD_BYTES)
+        return (self.need_bytes or 0) > killed * (APART if still else 1)
+
+    @property
     def few_runs(self) -> bool:
         return 0 < min(self.runs, self.blocks) < ENOUGH and self.spread is not None
 
@@ -498,7 +504,7 @@ def needs(recording: Recording, verdicts: pl.DataFrame | None = None, *, request
     )
     return (
         beside(found, known, WORKLOAD)
-        .with_columns(growing=(GROWS & _AT_TIMES.not_()).fill_null(value=False))
+        .with_columns(growing=(GROWS & _AT_TIMES.fill_null(value=False).not_()).fill_null(value=False))
         .with_columns(
             held_bytes=pl.when((pl.col("kills_now") == 0) & ~pl.col("growing")).then("held_bytes"),
             # What grows has not settled.
@@ -507,6 +513,7 @@ def needs(recording: Recording, verdicts: pl.DataFrame | None = None, *, request
             .then(pl.max_horizontal("peak_bytes", "need_bytes"))
             .otherwise("peak_bytes"),
         )
+        .drop("rests")
     )
 
 
@@ -549,7 +556,7 @@ def _needs_of(recording: Recording, *, requests: bool) -> pl.DataFrame:
     )
     # Ranking every sample takes longer than all the rest.
     rank = value.quantile(0.98, "higher").cast(pl.Int64) if requests else pl.lit(None, dtype=pl.Int64)
-    busy = used.group_by("workload_row").agg(busy_bytes=rank)
+    busy = used.group_by("workload_row").agg(busy_bytes=rank, told=pl.len())
     highest = (
         _pod_peaks(whole_past if made_of is None else footprint(recording, allocator=True), recording)
         .group_by("workload_row")
@@ -594,7 +601,8 @@ def _needs_of(recording: Recording, *, requests: bool) -> pl.DataFrame:
         need_of=pl.when(above).then(pl.lit("above a kill")).otherwise("need_of"),
         need_bytes=pl.max_horizontal("need_bytes", "killed_limit_bytes"),
         kills_hours=passed_since("first_kill") / 3600,
-    ).drop("workload_row", "containers_in_pod", "first_kill", "last_kill", "samples", *list(_MOVED_BY)[3:])
+        rests=(pl.col("runs") > 0) & (pl.col("told") * pl.col("cadence_seconds") < span / 2),
+    ).drop("workload_row", "containers_in_pod", "first_kill", "last_kill", "samples", "told", *list(_MOVED_BY)[3:])
 
 
 def lengths(used: pl.DataFrame) -> pl.DataFrame:

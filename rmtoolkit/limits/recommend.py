@@ -29,8 +29,6 @@ OF_LIMITS: Final = (Action.RAISE_LIMIT, Action.LOWER_LIMIT, Action.SET_LIMIT)
 _HOT = 1.3
 _WEEK_SECONDS = 7 * 86_400
 _WHOLE_WEEK = _WEEK_SECONDS / history.NEARLY
-#: A peak so much above the need is told apart from it.
-_APART = 1.1
 #: Samples so far apart see no burst.
 _COARSE_SECONDS = 600
 #: A limit so many times the highest need is no advice.
@@ -124,8 +122,8 @@ class _Case(NamedTuple):
 
 def reason(case: _Case) -> str:
     need, said, limit, kills = case.need, case.said, case.said.recommended_limit_bytes, case.need.kills_now
-    below = need.killed_at_bytes is not None and (need.need_bytes or 0) > _APART * need.killed_at_bytes
-    killed = first(killed_unnamed=kills and need.killed_at_bytes is None, killed_below=kills and below, killed=kills)
+    unnamed = kills and need.killed_at_bytes is None
+    killed = first(killed_unnamed=unnamed, killed_below=kills and need.outgrown, killed=kills)
     names: list[str | None]
     if need.growing and said.target_limit_bytes is None:
         leaks, rated = said.action is Action.FIX_LEAK, need.growth_bytes_per_day is not None
@@ -139,7 +137,7 @@ def reason(case: _Case) -> str:
             no_limit_for_forecast=risk.by_forecast(need),
             zeros=need.need_bytes == 0,
             broken=need.exporter_broken,
-            too_short=_too_short(need, said.pairs),
+            too_short=need.spread is None or not said.pairs,
             furthest=case.smallest <= case.chance,
             not_certified=True,
         )
@@ -164,7 +162,7 @@ def reason(case: _Case) -> str:
                 kernel_peak=told and kernel and needed > peak,
                 pressed=told and need.need_of == history.PRESSED,
                 swapped=told and need.need_of == "with swap" and needed > peak,
-                page_cache=told and peak > _APART * needed,
+                page_cache=told and peak > history.APART * needed,
             ),
             first(above_hours=need.above_hours),
             first(startup=known and settled is not None and startup >= 0.95 * peak and _starts_high(need)),
@@ -183,7 +181,7 @@ def reason(case: _Case) -> str:
             first(flat_at_limit=flat and not kills),
             first(
                 request_above=asked > (need.limit_bytes or ABSURD_BYTES),
-                request_below=asked and not moved and (need.busy_bytes or 0) > _APART * asked,
+                request_below=asked and not moved and (need.busy_bytes or 0) > history.APART * asked,
             ),
             first(
                 cheapest=said.action is Action.LOWER_LIMIT and limit != said.target_limit_bytes,
@@ -374,7 +372,7 @@ def _advise(need: history.Need, ask: _Asked) -> Advised:
     purged = purged if purged is not None and limit is not None and purged < limit else None
     # Each pod stays below its own limit: nothing is set for all of them.
     own = limit == need.limit_bytes and need.held_bytes is not None
-    unknown = limit is None and _too_short(need, scores.size)
+    unknown = limit is None and (need.spread is None or not scores.size)
     request = None if unknown or own else risk.advised_request(need, limit)
     highest = need.held_bytes if own else limit
     # Where none is advised, the one in force stays.
@@ -485,10 +483,6 @@ def _decide(  # noqa: C901, PLR0911 - a table of cases, the first that holds
     if lower is not None:
         return Action.LOWER_LIMIT, lower
     return (Action.WAIT if need.verdict == Verdict.INCONCLUSIVE else Action.NONE), in_force
-
-
-def _too_short(need: history.Need, pairs: int) -> bool:
-    return need.spread is None or not pairs
 
 
 def _cure(need: history.Need) -> Action | None:

@@ -548,7 +548,9 @@ def by_forecast(need: Need) -> bool:
     """Tell whether what counts towards the limit grows although nothing is known to leak: files in memory, say."""
     ahead = need.ahead
     slow = history.SLOW / 7 * (need.need_bytes or 0)
-    return not need.growing and (ahead.goes_on or 0.0) > th.LIKELY and (ahead.per_day_bytes or 0.0) > slow
+    rises = (ahead.goes_on or 0.0) > th.LIKELY and (ahead.per_day_bytes or 0.0) > slow
+    # Runs that end have shown how high they go.
+    return rises and not (need.growing or need.runs)
 
 
 def risk(need: Need, limit_bytes: float, scores: Scores) -> Risk:
@@ -646,16 +648,12 @@ def _reaches(days: float, room: float, per_day: float, doubt: float, spread: flo
 def _of_kills(need: Need, limit: float, found: Risk) -> Risk:
     """Keep a chance above what kills say: at the limit that killed they go on, above it nobody saw the need."""
     killed = need.killed_at_bytes or need.need_bytes
-    if not killed:
+    if not killed or (limit > killed and need.outgrown):
         return found
-    share = worst = 1.0
-    if limit > killed:
-        if (need.need_bytes or 0) > killed:
-            return found
-        higher = math.log(limit / killed)
-        share, worst = (
-            min(_crowded(need) * 0.5 ** (higher / math.log(halves)), 1.0) for halves in (_HALVES, _HALVES_AT_WORST)
-        )
+    higher = math.log(max(limit / killed, 1.0))
+    share, worst = (
+        min(_crowded(need) * 0.5 ** (higher / math.log(halves)), 1.0) for halves in (_HALVES, _HALVES_AT_WORST)
+    )
     watched, rate = _watched(need), _kills_per_hour(need)
     day, week, month = (share * -math.expm1(-rate * hours) for hours in (_DAY, _WEEK, _MONTH))
     if found.week is not None and found.week >= week:
@@ -698,7 +696,7 @@ def _crowded(need: Need) -> float:
 def above_kills(need: Need, chance: float) -> float:
     """Find the limit from which on kills below it leave no more than that chance, and never less than `at_least`."""
     killed = need.killed_at_bytes
-    if killed is None or (need.need_bytes or 0) > killed:
+    if killed is None or need.outgrown:
         return at_least(need)
     halvings = math.log2(_crowded(need) * -math.expm1(-_kills_per_hour(need) * _WEEK) / chance)
     return max(float(killed * _HALVES ** max(halvings, 0.0) + 1), at_least(need))

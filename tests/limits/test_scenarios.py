@@ -110,6 +110,13 @@ def with_kills(*happened: Row, values: Numbers = FLAT, limit: int | None = 256, 
     return recorded(samples(values, **about, **labels), *happened)
 
 
+def with_peak(mib: float) -> Numbers:
+    """Two weeks of 150 MiB, and an hour of more in the second."""
+    values = FLAT.copy()
+    values[9 * 24] = mib * MIB
+    return values
+
+
 def raised_in_a_new_pod() -> rm.Recording:
     """A limit of a Deployment is raised by pods that come after the old ones."""
     old = samples(steady(7, 150), limit_bytes=256 * MIB)
@@ -150,6 +157,21 @@ def jobs(nights: int = 14, peak: float = 300.0, *, every: int = 1, **labels: Any
     return pl.concat(days).with_columns(pl.lit(value).alias(name) for name, value in labels.items())
 
 
+def killed_jobs(nights: int, limit: int, seed: int = 0) -> rm.Recording:
+    """A CronJob whose runs of 20 to 50 minutes rise for three fifths of them, to 360 to 600 MiB, or die of it."""
+    tables, killed = [], []
+    for night in range(nights):
+        rng = np.random.default_rng([seed, night])
+        pod, highest, size = f"api-{29_400_000 + night}-abcde", 600 * rng.uniform(0.6, 1.0), int(rng.integers(20, 50))
+        values = rough(highest * np.minimum(np.arange(1, size + 1) / (0.6 * size), 1.0), 0.01, night)
+        lives = int((values > limit * MIB).argmax()) or size
+        if lives < size:
+            killed.append({"hour": 24 * night + (lives - 0.5) / 60, "kind": "oom_kill", "pod": pod})
+        table = samples(values[:lives], step=60, pod=pod, limit_bytes=limit * MIB)
+        tables.append(table.with_columns(pl.col("time") + night * DAY))
+    return recorded(pl.concat(tables), *killed)
+
+
 def climbs_at_times(every: int) -> rm.Recording:
     """A rise of four hours that its limit ends, each so many hours, and rest between them."""
     age = hours(28) % every
@@ -171,6 +193,20 @@ KILLS: Final = {
         (615, 900),
         ("OOM-killed once",),
         holds=lambda row: 0.4 < row["oom_probability_7d"] < 0.7,
+    ),
+    "runs that rise until some are killed are no growth of a week": Scenario(
+        lambda: killed_jobs(12, 512),
+        "raise_limit",
+        (614, 1400),
+        ("OOM-killed",),
+        never=("grows", "beside the heap"),
+    ),
+    "killed, raised, and seen a little above what killed since": Scenario(
+        lambda: with_kills(*kills(20, 60, 90), *limits(h0=256, h100=640), values=with_peak(270.0), limit=640),
+        ("none", "lower_limit"),
+        (356, 640),
+        ("below what it was seen to need",),
+        never=("is unknown",),
     ),
     "killed on a node that has too little: it needs a larger one": Scenario(
         lambda: on_a_node(samples(steady(14, 600), limit_bytes=900 * MIB), 1024, *kills(20, 90, 200)),
@@ -310,6 +346,13 @@ def waited(share: float) -> rm.Recording:
     return recorded(table.with_columns(psi_some_seconds=pl.int_range(pl.len()) * HOUR * share))
 
 
+def filled(days: int) -> pl.DataFrame:
+    """Page cache, none of it inactive, that has filled a limit after some days of two weeks."""
+    whole = 512 * np.minimum(0.3 + 0.7 * hours(14) / (24 * days), 0.997)
+    table = samples(whole * MIB, limit_bytes=512 * MIB, anon_bytes=100 * MIB, inactive_file_bytes=0)
+    return table.with_columns(file_bytes=pl.col("working_set_bytes") - 100 * MIB)
+
+
 def filling() -> rm.Recording:
     """Files fill a limit, beside anonymous memory that rests."""
     files = np.linspace(20, 430, 14 * 24) * MIB
@@ -367,6 +410,9 @@ CACHES: Final = {
         ("lower_limit", "none"),
         (105, 512),
         ("page cache, which is given back",),
+    ),
+    "page cache that fills its limit in four days is none either, where only the working set tells": Scenario(
+        lambda: recorded(filled(4)), ("lower_limit", "none"), (105, 512), ("page cache, which is given back",)
     ),
     "files that fill the limit are no growth": Scenario(
         filling, ("lower_limit", "none"), (60, 512), never=("grows by", "buys"), holds=lambda row: not row["growing"]
@@ -602,6 +648,14 @@ LITTLE: Final = {
     ),
     "three nights are enough for a first limit": Scenario(
         lambda: recorded(jobs(3)), "set_limit", (400, 900), ("rests on 3 runs, which count as 18 h",)
+    ),
+    "runs that rise while they run are no growth of a week": Scenario(
+        lambda: killed_jobs(6, 640, 9),
+        "raise_limit",
+        (640, 900),
+        ("rests on 6 runs",),
+        never=("Provisional",),
+        holds=lambda row: not row["growing"],
     ),
     "eight runs of a weekly job are enough": Scenario(
         lambda: recorded(jobs(8, every=7, limit_bytes=1024 * MIB)), ("lower_limit", "none"), (310, 1024)
