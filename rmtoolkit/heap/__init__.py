@@ -34,7 +34,6 @@ _PIPED_BYTES: Final = 128 << 20
 _OTHERS: Final = {mark.encode("latin-1"): what for mark, what in texts("heap/formats")["others"].items()}
 #: Drawings, texts, and stacks on a line each with an amount, as jeprof and pprof make them.
 _MADE: Final = re.compile(rb"<svg|<\?xml|digraph |Total: \d|%!PS|[^\s;][^;\n]*(?:;[^;\n]+)+ \d+\r?\n")
-_OF_A_DUMP: Final = "what was made of a dump (give the dump itself)"
 _PPROF_FIELDS: Final = bytes(field << 3 | kind for field in range(1, 15) for kind in (0, 2))
 _MARKS: Final = (
     (re.compile(rb"v [0-9a-f]+(?: [0-9a-f]+)?\r?\n"), "heaptrack", "read_heaptrack"),
@@ -112,7 +111,7 @@ def _read_one(path: str | os.PathLike[str]) -> HeapProfile:
         head = head.decode(encoding, "replace").encode() if encoding else head
         reader = next((reader for mark, *reader in _MARKS if mark.match(head)), None)
         other = next((name for mark, name in _OTHERS.items() if head.startswith(mark)), None)
-        other = _OF_A_DUMP if _MADE.match(head) else other
+        other = "what was made of a dump (give the dump itself)" if _MADE.match(head) else other
         # A message begins with one of its fields, of a kind that it can have; most of them are no letters.
         is_pprof = head[:1] in _PPROF_FIELDS and (b"\0" in head[:4096] or head[:1] in b"\x0a\x12\x1a\x22\x2a\x32")
         if reader is None and (other or not is_pprof):

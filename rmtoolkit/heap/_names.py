@@ -72,9 +72,10 @@ _ALLOCATOR: Final = re.compile(
 )
 #: By its name C's own way to memory (zmalloc, ngx_palloc, MemoryContextAlloc), where several call it.
 WRAPPER: Final = re.compile(r"(?i)(?<!de)(?:alloc(?!ation)|strn?dup)")
-#: C++: its library without the folder, operators that look like brackets, and what stands behind arguments.
-_CPP_FILE: Final = re.compile(
-    r"(?:(?:st[dl]_|hashtable|unordered_|shared_ptr)\w*|alloc_traits|new_allocator|basic_string|unique_ptr)\.h$|\w+\.tcc$"
+#: C++: files of its library, names left to its headers, operators that look like brackets, what is behind arguments.
+_CPP_OWN: Final = re.compile(
+    r"(?:(?:st[dl]_|hashtable|unordered_|shared_ptr)\w*|alloc_traits|new_allocator|basic_string|unique_ptr)\.h\n"
+    r"|\w+\.tcc\n|.*\.h\n_[_A-Z]"
 )
 _CPP_OPERATOR: Final = re.compile(r"(?<=\boperator)(?:\(\)|[<>=-]+)")
 _CPP_BEHIND: Final = re.compile(r"(?: const|&| \[clone [^\]]*+\])*+")
@@ -109,7 +110,9 @@ def crates(function: str) -> tuple[str, ...]:
     if not function.startswith("<"):
         return tuple(_root(function))
     own, trait = _halves(function[1 : _closing(function)])
-    return (*_root(own), *_root(trait))
+    # Only Rust's own library gives methods to a type of the language.
+    built_in = not trait and (own[:1] in ("[", "*", "&", "(") or own in _BASIC_TYPES)
+    return ("core",) if built_in else (*_root(own), *_root(trait))
 
 
 def _root(path: str) -> list[str]:
@@ -145,13 +148,13 @@ def _halves(inner: str) -> tuple[str, str]:
 def origin(function: str | None, file: str | None, module: str | None) -> str | None:
     if module is not None and _SYSTEM_MODULE.search(module):
         return DEPENDENCY if _EXTENSION.search(module) else SYSTEM
-    if function is not None and _ALLOCATOR.search(function):
+    if _is_library(function or "", file or ""):
         return STD
     names = crates(function or "")
     # A file without its folder says nothing where the name does: there is a main.rs in every crate.
     if file and not (names and "/" not in file):
         path = file.replace("\\", "/")
-        if _STD_FILE.search(path) or _CPP_FILE.match(path) or (path.endswith((".go", ".s")) and _GO_FILE.search(path)):
+        if _STD_FILE.search(path) or (path.endswith((".go", ".s")) and _GO_FILE.search(path)):
             return STD
         if _DEPENDENCY_FILE.search(path):
             return DEPENDENCY
@@ -162,6 +165,10 @@ def origin(function: str | None, file: str | None, module: str | None) -> str | 
         return SYSTEM if function is not None and _RUNTIME.match(function) else None
     origins = {_CRATES.get(name, OWN) for name in names}
     return next(each for each in (OWN, DEPENDENCY, STD) if each in origins)
+
+
+def _is_library(function: str, file: str) -> bool:
+    return bool(_ALLOCATOR.search(function) or _CPP_OWN.match(f"{file}\n{function}"))
 
 
 def frame_name(function: str | None, module: str | None) -> str:
@@ -217,7 +224,7 @@ _BARE_C_FILE: Final = re.compile(r"[^/]+\.(?:c|cc|cpp|cxx|h|S|s|asm)$")
 _LIBC_FILE: Final = re.compile(r"[^/]+\.(?:c|S|s|asm)$|dl-[\w-]+\.h$")
 #: Stacks are cut after so many frames, where the program begins; and all together have no more than this.
 _MOST_FRAMES: Final = 2048
-_MOST_ENTRIES: Final = 8 << 20
+MOST_ENTRIES: Final = 8 << 20
 #: No source file has more lines.
 _MOST_LINES: Final = 1 << 31
 
@@ -235,7 +242,7 @@ class FrameTable:
         number = self._numbers.get(frame)
         if number is None:
             number = self._numbers[frame] = len(self._numbers)
-            plain = inside is None or not _is_short(function or "")
+            plain = inside is None or not _is_short(function or "", file or "")
             found = origin(function if plain else inside, file, module)
             # Within what is compiled together files have no folder; one that has is of a crate of its own.
             is_foreign = not plain and found == OWN and _FOLDER.match(file or "")
@@ -247,7 +254,7 @@ class FrameTable:
         named = {(row[2], row[5] == OWN) for row in rows if crates(row[1] or "")}
         # What is inlined into a dependency's function, and has no path in its name, is told by its file.
         mine = {file for file, is_own in named if file and is_own and (file, False) not in named}
-        rows = [(*row[:5], OWN) if row[2] in mine and _is_short(row[1] or "") else row for row in rows]
+        rows = [(*row[:5], OWN) if row[2] in mine and _is_short(row[1] or "", row[2]) else row for row in rows]
         mains = (_REPOSITORY.search(row[2] or "") for row in rows if row[1] == "main.main")
         if (program := next(filter(None, mains), None)) is not None:
             # What is of another repository than the program in Go is none of its own.
@@ -266,9 +273,9 @@ class FrameTable:
         return pl.DataFrame(rows, schema=FRAMES, orient="row")
 
 
-def _is_short(function: str) -> bool:
+def _is_short(function: str, file: str) -> bool:
     """Tell whether a name does not say whose the function is, as valgrind names what is inlined."""
-    return not crates(function) and not _ALLOCATOR.search(function)
+    return not crates(function) and not _is_library(function, file)
 
 
 def _elsewhere(function: str | None, file: str, packages: AbstractSet[str], *, is_rust: bool) -> str:
@@ -313,9 +320,9 @@ def as_lists(flat: pl.DataFrame, count: int) -> pl.Series:
 def stacks_frame(frames: Iterable[Iterable[int]], amounts: Mapping[str, Sequence[Any]]) -> tuple[pl.DataFrame, int]:
     every, counts, cut = array("I"), [], 0
     # Where all together are too many, each keeps what lies next to its allocation.
-    fair = _MOST_ENTRIES // max(1, *map(len, amounts.values()))
+    fair = MOST_ENTRIES // max(1, *map(len, amounts.values()))
     for numbers in frames:
-        room = min(_MOST_FRAMES, max(_MOST_ENTRIES - len(every), fair, 1))
+        room = min(_MOST_FRAMES, max(MOST_ENTRIES - len(every), fair, 1))
         # A place of many inlined functions that stands in a stack again and again has no end.
         kept = array("I", islice(numbers, room + 1))
         cut += len(kept) > room

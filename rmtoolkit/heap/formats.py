@@ -478,6 +478,9 @@ def _order(file: Path) -> tuple[list[int], float, str]:
 
 
 def join(profiles: Sequence[HeapProfile], seconds: Sequence[float] | None = None) -> HeapProfile:
+    if not profiles or not all(isinstance(one, HeapProfile) for one in profiles):
+        msg = "There is no heap profile to look at. Hint: rm.read_heap(PATH) reads one, or several as one."
+        raise RmtoolkitError(msg)
     axis = "the order of the files" if seconds is None else "when the files were written"
     taken = [one.summary.taken_seconds or 0 for one in profiles]
     if seconds is None and min(taken) > 0 and len({*taken}) > 1:
@@ -505,8 +508,7 @@ def join(profiles: Sequence[HeapProfile], seconds: Sequence[float] | None = None
     # Dumps come as memory is taken, so their number is no clock; what was freed so far tells how much was done.
     totals = [(one.summary.allocations, one.summary.live_at_end_blocks) for one in profiles]
     freed = [made - live for made, live in totals if made is not None and live is not None]
-    is_told = len(freed) == len(profiles) and freed == sorted(set(freed))
-    clock = freed if is_told else range(len(profiles))
+    clock = freed if len(freed) == len(profiles) and freed == sorted(set(freed)) else range(len(profiles))
     # What is written as the program ends, right after another, is no moment of its own.
     steps = np.diff(seconds or clock)
     moments = len(profiles) - int(steps[-1] < _RIGHT_AFTER * np.median(steps))

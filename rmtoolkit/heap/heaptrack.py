@@ -6,7 +6,6 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 from itertools import groupby
-from operator import itemgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -16,7 +15,7 @@ from rmtoolkit._tables import conform
 from rmtoolkit.exceptions import ReadError
 from rmtoolkit.heap import _heaptrack_events
 from rmtoolkit.heap._heaptrack_events import MARGIN, Account, Addresses, Blocks, Events, Mark, Row, Tally, ahead
-from rmtoolkit.heap._names import FrameTable, as_lists, report
+from rmtoolkit.heap._names import MOST_ENTRIES, FrameTable, as_lists, report
 from rmtoolkit.heap.profile import GROWTH, STACKS, HeapProfile, HeapSummary, Places
 from rmtoolkit.heap.rust_names import demangle
 from rmtoolkit.heap.suspects import blind
@@ -50,7 +49,6 @@ _MANY_STAMPS: Final = 1 << 17
 _MOST_MILLISECONDS: Final = 1 << 40
 _MOST_PAGE_BYTES: Final = 1 << 30
 
-_kind_of: Final = itemgetter(slice(2))
 _MARKS: Final = frozenset((b"c ", b"R ", b"A", b"A "))
 _KINDS: Final = frozenset((b"s ", b"i ", b"v ", b"X ", b"x ", b"I ", b"S ", b"m "))
 DAMAGED: Final = "lines that are damaged"
@@ -94,7 +92,7 @@ class Tables:
         marks: list[Mark] = []
         at = 0
         # What is alike mostly stands together.
-        for kind, found in ((kind, list(lines)) for kind, lines in groupby(lines, _kind_of)):
+        for kind, found in ((kind, list(lines)) for kind, lines in groupby(lines, lambda line: line[:2])):
             if kind in (b"t ", b"a "):
                 (self.trace_parts if kind == b"t " else self._infos).append(self._pairs(found))
                 self.known = None
@@ -241,8 +239,6 @@ def _joined(parts: list[NDArray[np.int64]]) -> NDArray[np.int64]:
 
 #: What libraries keep on purpose until the end.
 SUPPRESSIONS: Final[list[str]] = texts("heap/formats")["heaptrack"]["suppressions"]
-#: Stacks are cut, at the end where the program begins, when all together have more entries than this.
-_MOST_ENTRIES: Final = 8 << 20
 
 
 def frames_of_pointers(tables: Tables, table: FrameTable) -> list[list[int]]:
@@ -270,7 +266,7 @@ def walk(traces: Integers, pointers: Integers, parents: Integers) -> tuple[Integ
     here = traces[rows]
     found: list[tuple[Integers, Integers]] = []
     total = 0
-    while len(here) and total + len(here) <= _MOST_ENTRIES:
+    while len(here) and total + len(here) <= MOST_ENTRIES:
         found.append((rows, pointers[here - 1]))
         total += len(here)
         here = parents[here - 1]
@@ -299,17 +295,14 @@ BEYOND: Final = "events of unknown entries"
 UNMATCHED: Final = "frees of what was not allocated in the recording"
 
 
-def read_heaptrack(path: str | os.PathLike[str], *, suppressions: Iterable[str] = ()) -> HeapProfile:
+def read_heaptrack(path: str | os.PathLike[str]) -> HeapProfile:
     r"""Read a recording of heaptrack.
 
     Parameters
     ----------
     path
         What ``heaptrack`` or ``heaptrack --record-only`` wrote, of any version so far, packed with zstd or gzip or
-        not at all.
-    suppressions
-        More patterns of what may stay live until the end, as LeakSanitizer writes them (``leak:init_*``). Those
-        that heaptrack itself knows and those that the program brings along always count.
+        not at all. Suppressions that heaptrack itself knows and those that the program brings along count.
 
     Returns
     -------
@@ -337,7 +330,7 @@ def read_heaptrack(path: str | os.PathLike[str], *, suppressions: Iterable[str] 
     """
     blocks, tables, account = _read(path)
     if account.tally.counts.any() or tables.command is not None or account.rows:
-        return _profile(blocks, tables, account, suppressions)
+        return _profile(blocks, tables, account)
     hint = None if blocks.damage is None else f"Nothing of it can be unpacked: {blocks.damage}."
     raise ReadError.at(path, found="no allocation at all", expected=EXPECTED, hint=hint)
 
@@ -424,7 +417,7 @@ def _begin(tables: Tables, head: bytes) -> Addresses | None:
     return Addresses() if is_raw or (tables.form or 0) < INDEXED else None
 
 
-def _profile(blocks: Blocks, tables: Tables, account: Account, suppressions: Iterable[str]) -> HeapProfile:
+def _profile(blocks: Blocks, tables: Tables, account: Account) -> HeapProfile:
     tally, (sizes, _) = account.tally, tables.infos()
     counts = tally.counts.reshape(-1, 2)[: len(sizes)]
     if counts[:, 0] @ sizes.astype(np.float64) >= _MOST_ALLOCATED:
@@ -436,9 +429,7 @@ def _profile(blocks: Blocks, tables: Tables, account: Account, suppressions: Ite
     at_peak = tally.at_peak().reshape(-1, 2)[: len(sizes)]
     temporaries = tally.temporaries[: len(sizes)]
     stacks, frames, cut = _stacks(tables, counts, at_peak, temporaries)
-    given = [suppressions] if isinstance(suppressions, str) else suppressions
-    own = [pattern.strip().removeprefix("leak:") for pattern in given]
-    stacks = _suppress(stacks, frames, [*SUPPRESSIONS, *tables.suppressions, *own])
+    stacks = _suppress(stacks, frames, [*SUPPRESSIONS, *tables.suppressions])
     suppressed = int(stacks["live_bytes"].filter(stacks["suppressed"]).sum())
     kept = ~stacks["suppressed"]
     last = account.rows[-1].ms if account.rows else None

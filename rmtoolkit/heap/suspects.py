@@ -9,11 +9,10 @@ import numpy as np
 import polars as pl
 
 from rmtoolkit._tables import beside, conform, known_sum
-from rmtoolkit.exceptions import RmtoolkitError, quote
 from rmtoolkit.heap._names import OWN, STD, SYSTEM, WRAPPER, crates, frame_name
 from rmtoolkit.heap.formats import join
 from rmtoolkit.heap.profile import HeapProfile, HeapSummary
-from rmtoolkit.heap.tree import ALL, READINGS, Readings, curves, evenly, read_curves, tell_apart
+from rmtoolkit.heap.tree import ALL, READINGS, Readings, curves, evenly, read_curves, read_parts, tell_apart
 from rmtoolkit.schema import NUMBER, TEXT, WHOLE, typed
 from rmtoolkit.text import count, memory, pace
 
@@ -30,7 +29,6 @@ _MOST_PLACES: Final = 1 << 32
 _AT_ONCE: Final = 1 << 12
 
 _PLACE: Final = {"function": TEXT, "file": TEXT, "line": WHOLE, "origin": TEXT}
-GROUPS: Final = pl.Schema({"stack_id": pl.UInt32(), **_PLACE})
 
 
 def groups(heap: HeapProfile, own: Collection[str] = ()) -> pl.DataFrame:
@@ -62,7 +60,7 @@ def groups(heap: HeapProfile, own: Collection[str] = ()) -> pl.DataFrame:
     ]
     found = beside(beside(listed.select("stack_id"), pl.concat(best), "stack_id"), frames, "frame_id")
     names = [frame_name(function, module) for function, module in found.select("function", "module").iter_rows()]
-    return conform(found.with_columns(pl.Series("function", names, dtype=TEXT)), GROUPS)
+    return found.with_columns(pl.Series("function", names, dtype=TEXT)).select("stack_id", *_PLACE)
 
 
 def _wrappers(listed: pl.DataFrame, frames: pl.DataFrame) -> list[int]:
@@ -147,11 +145,7 @@ def suspects(heap: HeapProfile | Sequence[HeapProfile], *, own: Collection[str] 
     >>> suspects(HeapProfile(HeapSummary("dhat"))).height
     0
     """
-    profiles = [heap] if isinstance(heap, HeapProfile) else list(heap)
-    if not profiles or not all(isinstance(profile, HeapProfile) for profile in profiles):
-        msg = "There is no heap profile to look at. Hint: rm.suspects(rm.read_heap(PATH)), or a list of profiles."
-        raise RmtoolkitError(msg)
-    whole = join(profiles)
+    whole = join([heap] if isinstance(heap, HeapProfile) else list(heap))
     named, names, said = _read(whole, own)
     return _table(whole, named, names, said) if names else pl.DataFrame(schema=SUSPECTS)
 
@@ -175,7 +169,7 @@ def _read(heap: HeapProfile, own: Collection[str]) -> tuple[pl.DataFrame, list[s
         finer = named.with_columns(spot=pl.when(~alike).then("spot")) if named.select(alike.any()).item() else None
     if heap.summary.format.startswith("massif") and not {"grows", "rises", "fills"} & {*said.reading}:
         # Its trees are few, the whole is known more often: where that grows steadily, what grew by half of it does.
-        whole = read_curves(found._replace(size=found.size.sum(axis=0, keepdims=True), blocks=found.blocks[:1]))
+        whole = read_parts(found, [[*range(len(names))]])
         said.reading[(whole.reading == "grows") & (2 * said.growth >= whole.growth)] = "grows"
     if heap.summary.taken_as_it_rose:
         said = said._replace(reading=np.where(said.reading == "grows", "rises", said.reading))
@@ -367,12 +361,7 @@ def diff(a: HeapProfile, b: HeapProfile, *, own: Collection[str] = ()) -> pl.Dat
     >>> diff(empty, empty).height
     0
     """
-    for heap in (a, b):
-        found: object = heap
-        if not isinstance(found, HeapProfile):
-            msg = f"{quote(type(found).__name__)} is no heap profile. Hint: rm.diff(rm.read_heap(A), rm.read_heap(B))."
-            raise RmtoolkitError(msg)
-    before, after = (_amounts(heap, own) for heap in (a, b))
+    before, after = (_amounts(join([heap]), own) for heap in (a, b))
     joined = before.join(after, on="function", how="full", coalesce=True, suffix="_after", maintain_order="left_right")
     both = (a.stacks, b.stacks)
     known = {name: all(not of.height or of[name].null_count() < of.height for of in both) for name in AMOUNTS}

@@ -71,9 +71,7 @@ class Binary:
         before = self.exported[: bisect_right(self.exported, (address + 1,))]
         return self.has_names or (bool(before) and address < before[-1][1])
 
-    def behind_calls(self, offsets: Iterable[int]) -> int | None:
-        if self.machine not in (_X86_64, _AARCH64):
-            return None
+    def behind_calls(self, offsets: Iterable[int]) -> int:
         found, size = 0, self.path.stat().st_size
         with self.path.open("rb") as file:
             for offset in offsets:
@@ -226,10 +224,10 @@ def _mapped(module: str, about: Module) -> Binary | None:
 
 def _before_calls(binary: Binary, places: Iterable[int]) -> int | None:
     """Tell whether places stand inside calls (0) or behind them (1); None where they are of another build."""
+    if binary.machine not in (_X86_64, _AARCH64):
+        return 0
     every = set(places)
     inside, behind = (binary.behind_calls(place + more for place in every) for more in (1, 0))
-    if inside is None or behind is None:
-        return 0
     return None if max(inside, behind) < _BEHIND_CALLS * len(every) else int(behind > inside)
 
 

@@ -83,6 +83,8 @@ class Curves(NamedTuple):
     counted: bool = False
     sample_bytes: int = 1
     blocks_told: bool = True
+    #: Each group's share of all allocations: of who makes most of them these tell how it grows, not what was done.
+    share: Floats = np.zeros(1)
 
 
 class Readings(NamedTuple):
@@ -104,8 +106,8 @@ def curves(heap: HeapProfile, of_stack: pl.DataFrame, count: int, *, end: int | 
         return None
     held = heap.growth.with_columns(pl.col("live_bytes", "live_blocks").fill_null(0))
     before = pl.col("live_bytes", "live_blocks").shift(1, fill_value=0).over("stack_id")
-    changes = held.with_columns(pl.col("live_bytes", "live_blocks") - before)
-    changes = changes.join(of_stack.cast({"stack_id": pl.UInt32}), on="stack_id")
+    of_stack = of_stack.cast({"stack_id": pl.UInt32})
+    changes = held.with_columns(pl.col("live_bytes", "live_blocks") - before).join(of_stack, on="stack_id")
     keys = ["events", "time_seconds"]
     stamps = heap.timeline.gather_every(-(-heap.timeline.height // _MOST_STAMPS) or 1)
     moments = (
@@ -128,11 +130,14 @@ def curves(heap: HeapProfile, of_stack: pl.DataFrame, count: int, *, end: int | 
     begin = 0 if end == ALL else size.any(axis=0).argmax()
     seconds, events = np.maximum(seconds, seconds[begin]), np.maximum(events, events[begin])
     live = moments["live_bytes"].cast(pl.Float64).fill_null(pl.Series(size.sum(axis=0).cumsum())).to_numpy()
-    counted = heap.summary.allocations is not None and bool(events[-1] >= len(events))
+    known = heap.summary.allocations is not None
+    counted = known and bool(events[-1] >= len(events))
     has_times = len(np.unique(seconds[~np.isnan(seconds)])) >= (_FEW_STAMPS if counted else FEWEST)
-    # Where most of what was ever allocated is kept, events are that growth itself, and no measure of what was done.
+    # Where most of what was allocated since the start is kept, events are that growth itself, and not what was done.
     many = blocks.sum(axis=0).cumsum()
-    is_measure = not (counted and has_times) or 2 * many.max() <= events[many.argmax()] - events[0]
+    start = len(many) // _PARTS
+    top = start + many[start:].argmax()
+    is_measure = not (known and has_times) or 2 * (many[top] - many[start]) <= events[top] - events[start]
     idle = (np.diff(events, prepend=0) <= 0) & is_measure
     end = _working(live, size, idle, events if np.isnan(seconds).any() else seconds) if end is None else end
     if min(end, len(events)) < 2:
@@ -145,7 +150,9 @@ def curves(heap: HeapProfile, of_stack: pl.DataFrame, count: int, *, end: int | 
         blocks = size / heap.summary.sample_bytes
     both = [clock for clock, tells in ((seconds, has_times), (events, is_measure)) if tells]
     clocks = list(map(_from_zero_to_one, both))
-    return Curves(seconds, tuple(clocks), size, blocks, counted, heap.summary.sample_bytes, told)
+    made = heap.stacks.join(of_stack, on="stack_id").select("group", pl.col("allocations").fill_null(0)).to_numpy().T
+    share = np.bincount(made[0], made[1], count) / max(made[1].sum(), 1)
+    return Curves(seconds, tuple(clocks), size, blocks, counted, heap.summary.sample_bytes, told, share)
 
 
 def _working(live: Floats, size: Floats, idle: Flags, clock: Floats) -> int:
@@ -244,12 +251,13 @@ def read_curves(found: Curves) -> Readings:
     steadiness = np.array([said.steadiness for said in several], dtype=np.float64).max(axis=0)
     goes_on = np.any([said.goes_on for said in several], axis=0)
     # Stairs by time alone may come of a machine that was busy.
-    doubles = several[-1].doubles
+    by_itself = 2 * found.share > 1
+    doubles = np.where(by_itself, several[0].doubles, several[-1].doubles)
     # By a clock that makes the growth far more uneven than the other does, nothing is told of its pace.
     uneven = np.array([said.uneven for said in several])
     slows = np.all([said.slows for said in several] | (uneven > _UNEVEN * uneven.min(axis=0)), axis=0)
     # Dumps come as memory is taken: by their number what fills up looks even, by what was done or by time it does not.
-    lasts = several[-1 if found.counted else 0].lasts
+    lasts = np.where(by_itself | (not found.counted), several[0].lasts, several[-1].lasts)
     slows |= lasts < (_LASTS if found.counted else _LASTS_BY_TIME)
     # Of the few blocks that a sample has seen, more may have come early by chance.
     by_chance = (found.sample_bytes > 1) & ((1 - lasts) * np.sqrt(seen) < _BY_CHANCE * (1 + lasts))
@@ -290,9 +298,10 @@ def _by_clock(found: Curves, clock: Floats, tells: Flags) -> _Clocked:
     # Where far more came in hardly any more blocks, it is not their number that tells how it goes on.
     more_blocks = (blocks > chance) & (noisy | (2 * blocks * size >= growth * many))
     only_sizes = ~more_blocks & (by_sizes > growth) & noisy
-    # A container is one block, whatever it holds; what a sample has seen of many doubles by chance.
+    # A container is one block, whatever it holds; what a sample has seen of many doubles by chance, if it misses any.
     alone = ~more_blocks | (blocks <= _STAIRS) | (not found.blocks_told)
-    bound = by_sizes if found.sample_bytes > 1 else 0
+    missed = many * np.exp(-size / np.maximum(many, 1) / found.sample_bytes)
+    bound = np.where((found.sample_bytes > 1) & (missed > _HARDLY), by_sizes, 0)
     across = parts < len(clock)
     doubles = _double(rises, alone & (growth > bound), across=across)
     if across and not found.counted:
@@ -700,6 +709,7 @@ def tell_apart(heap: HeapProfile, named: pl.DataFrame, found: Curves, said: Read
     is_mine = pl.col("origin") == OWN if has_own else pl.col("origin").is_null()
     frames = heap.frames.filter(is_mine, ~pl.col("function").str.starts_with("{"))
     own = {row["frame_id"]: row | {"function": plain_name(row["function"])} for row in frames.iter_rows(named=True)}
+    closures = {*frames.filter(pl.col("function").str.contains("::{", literal=True))["frame_id"]}
     unknown = set(heap.frames.filter(pl.col("function") == CUT_OFF)["frame_id"])
     stacks = heap.stacks.select("stack_id", "frames", "live_bytes", "allocations")
     asked = pl.col("group").is_in(wanted) & (has_own | is_mine)
@@ -715,7 +725,9 @@ def tell_apart(heap: HeapProfile, named: pl.DataFrame, found: Curves, said: Read
         mine = outwards[row["stack_id"]] = mine[begin:]
         if mine and row["frames"][-1] not in unknown:
             line = "?" if row["line"] is None else str(row["line"])
-            callers = [name for name, _ in groupby(frame["function"] for frame in mine)][1 : 1 + _DEPTH]
+            first, *outer = [list(run) for _, run in groupby(mine, key=lambda frame: frame["function"])]
+            # What runs a closure, or polls what is async, is none of those that call the function.
+            callers = [] if first[-1]["frame_id"] in closures else [run[0]["function"] for run in outer[:_DEPTH]]
             kind = kinds[row["stack_id"]] = row["group"], (line, *callers)
             live, made = amounts.get(kind, (0, 0))
             amounts[kind] = live + (row["live_bytes"] or 0), made + (row["allocations"] or 0)
@@ -770,9 +782,9 @@ def _growers(fine: Curves, rows: list[int], paths: Sequence[Path], depth: int) -
     if len(branches) == 1:
         return {} if None in branches else _growers(fine, rows, paths, depth + 1)
     parts = list(branches.values())
-    said = _read_parts(fine, parts)
+    said = read_parts(fine, parts)
     if depth == _LINE:
-        if _read_parts(fine, [rows]).reading[0] in ("grows", "rises", "fills"):
+        if read_parts(fine, [rows]).reading[0] in ("grows", "rises", "fills"):
             return _growers(fine, rows, paths, depth + 1)
         return {
             row: _LINE for part, reading in zip(parts, said.reading, strict=True) if reading == "grows" for row in part
@@ -797,6 +809,8 @@ def _growers(fine: Curves, rows: list[int], paths: Sequence[Path], depth: int) -
     return chosen
 
 
-def _read_parts(fine: Curves, parts: list[list[int]]) -> Readings:
-    size, blocks = (np.array([values[part].sum(axis=0) for part in parts]) for values in (fine.size, fine.blocks))
-    return read_curves(fine._replace(size=size, blocks=blocks))
+def read_parts(fine: Curves, parts: list[list[int]]) -> Readings:
+    size, blocks, share = (
+        np.array([values[part].sum(axis=0) for part in parts]) for values in (fine.size, fine.blocks, fine.share)
+    )
+    return read_curves(fine._replace(size=size, blocks=blocks, share=share))

@@ -165,6 +165,13 @@ def test_two_callers_that_grow_are_both_named() -> None:
     assert found["growth_bytes"].sum() == pytest.approx(1600 * MOMENTS / 2, rel=0.1)
 
 
+@pytest.mark.parametrize("closure", ["wait::{{closure}}", "wait::{closure#0}"])
+def test_who_runs_a_closure_is_not_who_leaks(closure: str) -> None:
+    """What an executor polls, or a helper calls back, is of the function that it is written in."""
+    heap = profile({(closure, "turn", "main"): (grows, 200), ("wait", "main"): (lambda at: 90_000 * (at > 0), 20)})
+    assert rm.suspects(heap).select("function", "reading").rows() == [("api::wait", "grows")]
+
+
 def test_a_function_that_calls_itself_is_one_caller() -> None:
     """Recursion through a helper makes no new callers."""
     heap = profile({("build", *["build"] * depth, "main"): (grows, 10) for depth in range(5)})

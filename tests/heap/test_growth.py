@@ -230,6 +230,19 @@ def test_a_curve_is_read_as_what_never_goes_away(name: str) -> None:
     assert (said["growth"][0] > 0) == (expected != "held")
 
 
+@pytest.mark.parametrize(("share", "cache", "lists"), [(0.9, "fills", "grows"), (0.2, "grows", "grew")])
+def test_who_makes_all_allocations_is_not_measured_by_them(share: float, cache: str, lists: str) -> None:
+    """A cache allocates where it grows, and lists only as they double: time tells of them, unless others allocate."""
+    fills = 1 - 0.96 ** np.linspace(0, 64, 200)
+    # Seven lists, each a little later than the one before.
+    doubled = np.floor(np.log2(np.outer(np.linspace(1, 60, 100), 1 + np.arange(7) / 400)))
+    several = 1000 * (2**doubled).sum(axis=1), np.full(100, 7.0), doubled.sum(axis=1)
+    for (held, blocks, made), reading in (((100_000 * fills, 1000 * fills, fills), cache), (several, lists)):
+        clock = np.linspace(0, 1, len(made))
+        found = Curves(60 * clock, (clock, made / made[-1]), held[None], blocks[None], counted=True)
+        assert read_curves(found._replace(share=np.array([share]))).reading.tolist() == [reading]
+
+
 def test_in_few_pictures_an_arena_grows_by_chunks_that_double() -> None:
     """Each chunk is a block more, and two may come from one picture to the next."""
     said = read([31_124.0, 63_892.0, *[129_428.0] * 3, 260_500.0, 260_500.0], blocks=[[4, 5, 6, 6, 6, 7, 7]])
@@ -263,6 +276,14 @@ def test_what_allocates_no_more_once_it_is_warm_rests(step: int) -> None:
         heap = service(made.__getitem__, put=held)
         heap = replace(heap, summary=replace(heap.summary, allocations=1000))
         assert suspects(heap)["reading"].to_list() == [reading]
+
+
+@pytest.mark.parametrize("until", [24, 64], ids=["until the half", "to the end"])
+def test_a_program_that_allocates_nothing_else_has_not_ended(until: int) -> None:
+    """Of tables that are made one by one, and nothing besides, time goes on though there are no more of them."""
+    heap = service(lambda second: 30 + min(second, until) // 4, table=lambda second: 100 * (min(second, until) // 4))
+    heap = replace(heap, summary=replace(heap.summary, allocations=46))
+    assert suspects(heap)["reading"].to_list() == ["grows" if until == 64 else "held"]
 
 
 def test_growth_is_what_came_after_startup_and_stayed() -> None:
@@ -436,8 +457,13 @@ def test_an_inlined_function_is_of_the_crate_whose_file_it_stands_in() -> None:
     table.number("tokio::block_on", "park.rs", 5, None)
     inlined = [("insert", "src/map.rs", "api::run"), ("keep", "jobs.rs", "tokio::block_on")]
     inlined += [("poll", "park.rs", "tokio::block_on"), ("login", "users.rs", "api::run")]
+    # Types of the language have no methods but Rust's own, and C++ keeps names and headers for its library.
+    inlined += [("convert_while_ascii", "str.rs", "<str>::to_uppercase"), ("copy", "slice.rs", "<[api::Row]>::to_vec")]
+    inlined += [("__allocate_guarded<T>", "allocated_ptr.h", "Emitter::spawn(double)")]
+    inlined += [("make_shared<T>", "shared_ptr.h", "Emitter::spawn(double)")]
     numbers = [table.number(name, file, 7, None, inside=inside) for name, file, inside in inlined]
-    assert table.frame()["origin"].gather(numbers).to_list() == ["dependency", "own", "dependency", "own"]
+    origins = ["dependency", "own", "dependency", "own", *["std"] * 4]
+    assert table.frame()["origin"].gather(numbers).to_list() == origins
 
 
 def test_what_a_program_allocates_while_it_ends_hides_no_leak() -> None:
@@ -652,6 +678,9 @@ def test_a_container_that_doubles_is_named_in_a_sample(tmp_path: Path, counted: 
         found = pictured(tmp_path, [(1, size) for size in sizes], counted=counted)
         assert found.reading.kind == "grows"
         assert "api::keep" in found.headline
+    # Of several at once none is missed that is far larger than the interval.
+    lists = [(7, 4 << 20 << sum(picture >= one for one in (1, 2, 5))) for picture in range(8)]
+    assert pictured(tmp_path, lists, counted=counted).reading.kind == "grows"
 
 
 def test_six_pictures_of_bytes_alone_tell_a_leak(tmp_path: Path) -> None:

@@ -445,7 +445,7 @@ def test_dhat_takes_memory_as_its_file_is_long(tmp_path: Path) -> None:
 
 def test_stacks_are_cut_only_when_all_of_them_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
     """Entries are counted over all stacks: of 3, 3 and 3 with room for 7, the last keeps its fair share of two."""
-    monkeypatch.setattr(_names, "_MOST_ENTRIES", 7)
+    monkeypatch.setattr(_names, "MOST_ENTRIES", 7)
     frame, cut = _names.stacks_frame([[1, 2, 3]] * 3, {"live_bytes": [1, 2, 3]})
     assert frame["frames"].list.len().to_list() == [3, 3, 2]
     assert cut == 1
