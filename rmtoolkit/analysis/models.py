@@ -452,9 +452,6 @@ class Bank(Struct, frozen=True):
     family: NDArray[np.int64]
     #: Projection on the last column times this = coefficient of the shape's last term.
     scale: Array
-    #: Of the last but one term: its scale, and the share of the last coefficient to take off.
-    lead: Array
-    mix: Array
     #: Where the last term begins, 0 to 1.
     onset: Array
     #: The time constant or the number of cycles, where a family has one.
@@ -463,15 +460,15 @@ class Bank(Struct, frozen=True):
     prior: Array
     #: Of each shape its terms, what they share with the constant, and the triangle that turns projections into
     #: coefficients: by the number of terms, with the rank of each shape in its group.
-    _groups: dict[int, tuple[Array, Array, Array]]
-    _rank: NDArray[np.int64]
+    groups: dict[int, tuple[Array, Array, Array]]
+    rank: NDArray[np.int64]
 
     def curves(self, members: NDArray[np.int64], projection: Array, mean: Array) -> Array:
         drawn = np.repeat(mean[:, None], len(self.time), axis=1)
-        for count, (terms, shared, triangle) in self._groups.items():
+        for count, (terms, shared, triangle) in self.groups.items():
             rows = np.flatnonzero(self.count[members] == count)
             which = members[rows]
-            rank = self._rank[which]
+            rank = self.rank[which]
             mine = projection[rows[:, None], self.place[which, :count]]
             solved = np.linalg.solve(triangle[rank], mine[:, :, None])
             drawn[rows] += ((terms[rank] - shared[rank][:, :, None]) * solved).sum(axis=1)
@@ -584,6 +581,8 @@ def bank(bins: int, rho: float, *, sparse: bool = False) -> Bank:
     chosen = np.flatnonzero(members.number % every[members.family] == 0)
     count = members.length[chosen]
     white = whiten(members.terms, rho)
+    shared = white @ constant
+    white -= np.outer(shared, constant)
     # On few bins two terms can be the same: such a member says nothing new.
     kept = np.ones(len(chosen), dtype=bool)
     groups: dict[int, tuple[Array, Array, Array]] = {0: (np.zeros((1, 0, bins)), np.zeros((1, 0)), np.zeros((1, 0, 0)))}
@@ -591,46 +590,53 @@ def bank(bins: int, rho: float, *, sparse: bool = False) -> Bank:
     for terms in np.unique(count[count > 0]).tolist():
         which = np.flatnonzero(count == terms)
         uses = members.uses[chosen[which], :terms]
-        stack = white[uses]
-        shared = stack @ constant
-        q, r = np.linalg.qr((stack - shared[:, :, None] * constant).transpose(0, 2, 1))
-        size = np.abs(np.diagonal(r, axis1=1, axis2=2))
+        q, r = _orthonormal(white[uses])
+        size = np.diagonal(r, axis1=1, axis2=2)
         good = size.min(axis=1) >= _SAME * size.max(axis=1)
         kept[which] = good
-        groups[terms] = members.terms[uses[good]], shared[good] / length, r[good]
+        groups[terms] = members.terms[uses[good]], shared[uses[good]] / length, r[good]
         bases[terms] = q[good]
     chosen, count = chosen[kept], count[kept]
     has = np.arange(count.max()) < np.maximum(count, 1)[:, None]
     place = np.zeros(has.shape, dtype=np.int64)
     place.T[has.T] = np.arange(has.sum())
-    columns = np.zeros((bins, int(has.sum())))
-    scale, lead, mix = (np.zeros(len(count)) for _ in range(3))
+    columns = np.zeros((int(has.sum()), bins))
+    scale = np.zeros(len(count))
     rank = np.zeros(len(count), dtype=np.int64)
     for terms, base in bases.items():
         which = np.flatnonzero(count == terms)
         rank[which] = np.arange(len(which))
-        columns[:, place[which, :terms]] = base.transpose(1, 0, 2)
-        r = groups[terms][2]
-        scale[which] = 1 / r[:, -1, -1]
-        if terms > 1:
-            lead[which], mix[which] = 1 / r[:, -2, -2], r[:, -2, -1]
+        columns[place[which, :terms]] = base
+        scale[which] = 1 / groups[terms][2][:, -1, -1]
     codes = members.family[chosen]
     richer = np.array([th.RICHER.get(name, 0.0) for name in FAMILIES])
     return Bank(
         time=(np.arange(bins) + 0.5) / bins,
-        columns=columns,
+        columns=columns.T,
         count=count,
         place=place,
         family=codes,
         scale=scale,
-        lead=lead,
-        mix=mix,
         onset=members.onset[chosen],
         shape=members.shape[chosen],
         prior=richer[codes] - np.log(np.bincount(codes)[codes]),
-        _groups=groups,
-        _rank=rank,
+        groups=groups,
+        rank=rank,
     )
+
+
+def _orthonormal(terms: Array) -> tuple[Array, Array]:
+    """Gram-Schmidt, in place, for shapes of a few terms each, all at once: LAPACK takes them one by one."""
+    count = terms.shape[1]
+    triangle = np.zeros((len(terms), count, count))
+    for at in range(count):
+        for before in range(at):
+            triangle[:, before, at] = np.vecdot(terms[:, before], terms[:, at])
+            terms[:, at] -= triangle[:, before, at, None] * terms[:, before]
+        triangle[:, at, at] = np.sqrt(np.vecdot(terms[:, at], terms[:, at]))
+        # A term that adds nothing stays nothing.
+        terms[:, at] /= np.maximum(triangle[:, at, at, None], np.finfo(float).tiny)
+    return terms, triangle
 
 
 BOUNDED: Final = 0
@@ -854,7 +860,8 @@ def _kinds(shapes: Bank, projection: Array, coefficient: Array, given: Given, no
 def _slopes(shapes: Bank, projection: Array, coefficient: Array) -> tuple[NDArray[np.int64], Array, Array]:
     two = np.flatnonzero(shapes.family == CODE[Family.TWO_SLOPES])
     late = coefficient[:, two]
-    early = (projection[:, two] - shapes.mix[two] * late) * shapes.lead[two]
+    triangle = shapes.groups[2][2][shapes.rank[two]]
+    early = (projection[:, two] - triangle[:, 0, 1] * late) / triangle[:, 0, 0]
     return two, early, late
 
 

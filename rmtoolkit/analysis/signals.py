@@ -647,6 +647,7 @@ def _read_width(envelope: Envelope, lives: pl.DataFrame, whole: str, offset: int
     per_day = DAY_SECONDS / np.maximum(span, 1e-3)
     place = np.flatnonzero(fitted)
     doubt = np.hypot(fit.growth_error, th.SLOPE_DOUBT * fit.growth)
+    growth = fit.growth * per_day[place]
 
     def spread(column: Array) -> pl.Series:
         whole = np.full(len(rows), np.nan)
@@ -664,7 +665,8 @@ def _read_width(envelope: Envelope, lives: pl.DataFrame, whole: str, offset: int
         family=named(fit.family),
         bounded_family=named(bounded.argmax(axis=1)),
         periodic=pl.Series(periodic),
-        growth_per_day=spread(fit.growth * per_day[place]),
+        # Less than a byte a day is rounding.
+        growth_per_day=spread(np.where(np.abs(growth) < 1, 0.0, growth)),
         # What comes differs from what was fitted by more than the fit's own error, and what speeds up may go on so.
         growth_error_per_day=spread(doubt * per_day[place]),
         growth_error_up_per_day=spread(np.hypot(doubt, np.maximum(third - fit.growth, 0)) * per_day[place]),

@@ -220,7 +220,7 @@ def test_whitening_undoes_an_autoregression(rho: float) -> None:
 
 
 @pytest.mark.parametrize("rho", RHOS, ids="rho{}".format)
-@pytest.mark.parametrize("bins", [24, 48, 96], ids="bins{}".format)
+@pytest.mark.parametrize("bins", [12, 24, 48, 96], ids="bins{}".format)
 def test_bases_are_orthonormal(bins: int, rho: float) -> None:
     """The columns of each shape are orthonormal and free of the constant."""
     shapes = bank(bins, rho)

@@ -314,6 +314,16 @@ def test_flat_noise_is_no_leak() -> None:
     assert said.count("inconclusive") <= 6, said
 
 
+@pytest.mark.parametrize("step", [0.0, 0.2, 0.4], ids="step{}".format)
+def test_rounding_is_no_growth(step: float) -> None:
+    """What stands still has no slope, whatever went before: none of a part of a byte a day is told."""
+    t = hours(0.25, 5)
+    levels = [97 + 7.3 * seed for seed in range(20)]
+    curves = [np.where(t < step * t[-1], level - 31.7, level) * MI for level in levels]
+    found = fits(together([record(t, {"rss_bytes": curve}, workload=f"s{n}") for n, curve in enumerate(curves)]))
+    assert found["growth_bytes_per_day"].to_list() == [0] * len(curves)
+
+
 def levels(level: int) -> Recording:
     """A clear leak, with the evidence of each level."""
     rng = np.random.default_rng(21)
