@@ -14,7 +14,7 @@ from rmtoolkit import schema
 from rmtoolkit._identity import ENOUGH, HIGH, STATISTIC_LABELS, contradictions, parting, statistic
 from rmtoolkit._tables import FOLLOWS, as_time, beside, one_stretch, real_cores
 from rmtoolkit.exceptions import ColumnError, RmtoolkitError, quote, warn
-from rmtoolkit.text import GI, looks, sentence, texts
+from rmtoolkit.text import GI, looks, texts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -141,8 +141,6 @@ def take_apart(
         left_out[schema.PAUSE] = int(is_pause.sum())
         table = table.filter(~is_pause)
     table, left_out[schema.SUMMARIES], unusable = _highest(table, [*identity, "time"], ignored)
-    for said in unusable:
-        warn(sentence(said))
     table, parted = _parted(table, identity, [*(["node"] if "node" in identity else []), *ignored])
     identity = list(dict.fromkeys([*(["cluster"] if parted else []), *identity]))
     table, containers = _identify(table, identity)
@@ -162,7 +160,7 @@ def take_apart(
         sources=(source,),
         found=("restarts",) if "restarts_total" in table.columns else (),
         left_out={reason: count for reason, count in left_out.items() if count},
-        unusable=unusable,
+        unusable=schema.in_doubt(*unusable),
         warnings=(*notes, *parted, *([f"columns not used: {', '.join(map(quote, ignored))}"] if ignored else [])),
         time_axis=time_axis,
     )

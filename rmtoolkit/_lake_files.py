@@ -43,7 +43,7 @@ from rmtoolkit.recording import (
     seldom_seen,
     stamp_of,
 )
-from rmtoolkit.schema import BYTE_SIGNALS, CONTAINERS, EVENTS, IDENTITY, SAMPLES, SIGNALS, Report, empty
+from rmtoolkit.schema import BYTE_SIGNALS, CONTAINERS, EVENTS, IDENTITY, SAMPLES, SIGNALS, Report, empty, in_doubt
 from rmtoolkit.text import stamp
 
 if TYPE_CHECKING:
@@ -293,9 +293,7 @@ def as_known(recording: Recording, there: pl.DataFrame) -> Recording:
             places = [*place_names([*sorted(sources), *new]).values()] if sources else [new[0], ""]
             report = replace(report, warnings=(*report.warnings, *as_one(places)))
     if unsure := unknown["container_id"].n_unique():
-        said = f"{text.count(unsure, 'container')} {_UNSURE}"
-        warn(f"{said}.")
-        report = replace(report, unusable=(*report.unusable, said))
+        report = report.more(unusable=in_doubt(f"{text.count(unsure, 'container')} {_UNSURE}"))
     # What is new goes where others of its cluster go, unless two would then be one.
     met = {*pairs["container_id"]}
     clusters = [

@@ -638,7 +638,7 @@ def normalise(
     lowered = found.filter(kind="limit").join(found.filter(kind="request"), on="container_id", how="anti")
     above = frame.filter(pl.col("request_bytes") > _ROUNDED_LIMIT * pl.col("limit_bytes"))
     above = above.join(lowered, on="container_id", how="anti")
-    sum_or_not = doubt(frame.filter(pl.col("container_id").is_in(doubtful)), schema.DOUBTS[0])
+    sum_or_not = doubt(frame.filter(pl.col("container_id").is_in(doubtful)), schema.SUM)
     # What was said of parts is said of the whole.
     kept = (
         (line for line in lines if not line.endswith(schema.DOUBTS)) for lines in (report.unusable, report.warnings)
@@ -647,7 +647,7 @@ def normalise(
     report = replace(
         report,
         unusable=(*unusable, *sum_or_not, *doubtful_amounts(frame, rows, found)),
-        warnings=(*warnings, *doubt(above, schema.DOUBTS[1])),
+        warnings=(*warnings, *doubt(above, schema.SWAPPED)),
     )
     told = report.more(left_out=+lost)
     told = replace(told, dropped_share=_dropped_share(told.left_out, rows))
@@ -669,14 +669,12 @@ def seldom_seen(parts: pl.DataFrame) -> Iterator[str]:
 
 def doubtful_amounts(containers: pl.DataFrame, samples: pl.DataFrame, events: pl.DataFrame) -> Iterator[str]:
     """Say of which containers amounts may lack bits, or change their unit."""
-    for ids, said in zip(_tables.doubtful(containers, samples, events), schema.DOUBTS[2:], strict=True):
+    for ids, said in zip(_tables.doubtful(containers, samples, events), (schema.BITS, schema.UNIT), strict=True):
         yield from doubt(containers.filter(pl.col("container_id").is_in(ids)), said)
 
 
 def warn_of_doubts(report: Report) -> None:
-    for said in (*report.unusable, *report.warnings):
-        if said.endswith(schema.DOUBTS):
-            warn(f"{said}.")
+    schema.in_doubt(*(said for said in (*report.unusable, *report.warnings) if said.endswith(schema.DOUBTS)))
 
 
 def _possible(containers: pl.DataFrame, events: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, int]:
@@ -786,9 +784,7 @@ def concat(recordings: Iterable[Recording]) -> Recording:
 
 def parted(report: Report, *, is_still: bool) -> Report:
     """Say that containers were told apart by their file, and where one may be a copy of another."""
-    if is_still:
-        warn(text.sentence(_STILL))
-    return report.more(warnings=(_PARTED,), unusable=(_STILL,) * is_still)
+    return report.more(warnings=(_PARTED,), unusable=schema.in_doubt(*(_STILL,) * is_still))
 
 
 def as_one(names: Sequence[str]) -> tuple[str, ...]:

@@ -9,7 +9,8 @@ from typing import Any, Final, TypeVar
 
 import polars as pl
 
-from rmtoolkit.text import counted, texts
+from rmtoolkit.exceptions import warn
+from rmtoolkit.text import counted, sentence, texts
 
 TIME: Final = pl.Datetime("ms", "UTC")
 WHOLE, NUMBER, TEXT, YES_NO = pl.Int64(), pl.Float64(), pl.String(), pl.Boolean()
@@ -43,11 +44,11 @@ NO_TIMES: Final = "samples with an impossible time"
 NO_PAIR: Final = "samples that are not a pair of time and value"
 NO_TIME: Final = "rows without a readable time"
 _REPORTS: Final = texts("words")["reports"]
-PODMAN, ANEW, LESS, RATE = (str(_REPORTS[name]) for name in ("podman", "anew", "less", "rate"))
+PODMAN, ANEW, LESS, BARE, RATE = (str(_REPORTS[name]) for name in ("podman", "anew", "less", "bare", "rate"))
 NO_CONTAINER: Final = "rows of no known container"
 LOST_ROWS: Final = (NO_TIME, NO_CONTAINER, NO_TIMES, NO_PAIR, ANEW)
 #: What stands behind the names of containers that somebody should look at.
-DOUBTS: Final = tuple[str, ...](_REPORTS["doubts"])
+DOUBTS = SUM, SWAPPED, BITS, UNIT = tuple(str(_REPORTS[name]) for name in ("sum", "swapped", "bits", "unit"))
 NO_LIMITS: Final = "limits below 1 MiB, in which nothing runs, or beyond any machine, taken as unknown"
 #: Reasons for which nothing is lost.
 TOTALS: Final = "samples of totals, which are the sum of the others at each instant"
@@ -266,6 +267,13 @@ def agreed(said: Iterable[tuple[str, _Said]]) -> dict[str, _Said]:
     for name, value in said:
         found.setdefault(name, set()).add(value)
     return {name: values.pop() for name, values in found.items() if len(values) == 1}
+
+
+def in_doubt(*said: str) -> tuple[str, ...]:
+    """Warn of what cannot be trusted, for a report that keeps it."""
+    for line in said:
+        warn(sentence(line))
+    return said
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from rmtoolkit._columns import plausible_unit
 from rmtoolkit._identity import any_contradicts, contradict, place_names
 from rmtoolkit._io import read_columns
 from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError, RmtoolkitWarning
-from rmtoolkit.schema import CONTAINERS, DOUBTS, EVENTS, NO_CONTAINER, NO_LIMITS, NO_TIME, PAUSE, SAMPLES, TOTALS
+from rmtoolkit.schema import CONTAINERS, EVENTS, NO_CONTAINER, NO_LIMITS, NO_TIME, PAUSE, SAMPLES, SUM, TOTALS
 from rmtoolkit.text import MI
 
 if TYPE_CHECKING:
@@ -343,7 +343,7 @@ def test_a_container_without_a_name_beside_one_that_has_some_stays(
     rows += [{"time": at, "container": "side", "rss_bytes": value} for at, value in enumerate(side)]
     table = pl.DataFrame(rows, infer_schema_length=None)
     several = pl.concat(table.with_columns(pod=pl.lit(f"db-{number}")) for number in range(5))
-    asked = f"'db-0', 'db-1', 'db-2' and 2 more {DOUBTS[0]}"
+    asked = f"'db-0', 'db-1', 'db-2' and 2 more {SUM}"
     with pytest.warns(RmtoolkitWarning, match=asked) if is_asked else contextlib.nullcontext() as warned:
         recording = rm.Recording.from_frame(several)
     assert len(warned or ()) == is_asked
@@ -706,7 +706,7 @@ def test_a_container_that_weighs_as_much_as_the_others_is_one(name: str) -> None
     with pytest.warns(RmtoolkitWarning, match="'c' may be no") if is_told else contextlib.nullcontext():
         recording = rm.Recording.from_frame(pl.DataFrame(rows))
     assert recording.containers.height == 4
-    said = (f"'c' {DOUBTS[0]}",)
+    said = (f"'c' {SUM}",)
     assert recording.report.unusable == said * is_told
     # What has been said once is known.
     assert rm.concat([recording, recording]).report.unusable == said * is_told

@@ -18,13 +18,13 @@ import polars as pl
 
 from rmtoolkit._identity import KUBELET_NAME, Event, contradictions, place_names, service_of, version_of
 from rmtoolkit._tables import one_stretch
-from rmtoolkit.exceptions import ReadError, warn
+from rmtoolkit.exceptions import ReadError
 from rmtoolkit.loaders import _files, _timestamps, linux
 from rmtoolkit.loaders._timestamps import Asked, Stamp, milliseconds_of
 from rmtoolkit.loaders.kubernetes import parts
 from rmtoolkit.recording import Recording, normalise, parted
-from rmtoolkit.schema import ABSURD_BYTES, ANEW, PAUSE, PODMAN, SAMPLES, UNITS, Report
-from rmtoolkit.text import GI, MI, count, counted, sentence, texts
+from rmtoolkit.schema import ABSURD_BYTES, ANEW, PAUSE, PODMAN, SAMPLES, UNITS, Report, in_doubt
+from rmtoolkit.text import GI, MI, count, counted, texts
 
 _SHORT_ID: Final = 12
 _TEXT_EVENT: Final = re.compile(r"(?=.*\)\s*+$)(\S++) container (\w++)(?:: .*?)? ([0-9a-f]{64}) \((.*)\)\s*")
@@ -690,14 +690,12 @@ def _put_together(found: Found, paths: Sequence[str | os.PathLike[str]], workloa
         found=tuple(kind for kind, there in kinds.items() if there),
         missing=tuple(what for what, lacking in lacks.items() if lacking),
         left_out=+found.left_out,
-        unusable=(PODMAN,) if found.podman else (),
+        unusable=in_doubt(*(PODMAN,) * found.podman),
         time_axis="; ".join(dict.fromkeys(found.axes)),
     )
     if parted_by_file:
         report = parted(report, is_still=any(parted_by_file))
     recording = normalise(containers, kept, events, _files.noted(report, paths, found.notes))
-    if found.podman:
-        warn(sentence(PODMAN))
     if other := found.left_out[_NO_ROWS]:
         _files.warn_of_rest(paths, f"left out {counted(other, _NO_ROWS)}")
     return recording

@@ -578,6 +578,4 @@ def _read_series(
     own = {name: name for name in _metrics.NAMEABLE}
     recording = saved.read_series(columns, path, meant._replace(metrics={**own, **meant.metrics}))
     extra = _files.noted(Report(left_out={NO_NUMBERS: lost} if lost else {}), [path], notes)
-    for said in recording.report.unusable:
-        warn(f"{quote_path(path)}: {said}.")
     return replace(recording, report=recording.report.joined(extra))

@@ -17,7 +17,7 @@ import pytest
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError, RmtoolkitWarning
-from rmtoolkit.schema import DOUBTS, NO_LIMITS, SUMMARIES, ZEROS
+from rmtoolkit.schema import DOUBTS, NO_LIMITS, SUMMARIES, SWAPPED, ZEROS
 from tests.loaders.conftest import T0
 from tests.loaders.remote_read import remote_read as written
 
@@ -1310,6 +1310,35 @@ def test_a_rate_under_its_metrics_own_name_is_told(tmp_path: Path, form: str, va
         rm.read(tmp_path)
 
 
+@pytest.mark.parametrize("labels", [{}, {"job": "api"}, K8S], ids=["none", "a job", "a container"])
+def test_series_without_a_single_label_are_told(tmp_path: Path, labels: dict[str, str]) -> None:
+    """A scrape gives some: what has none was made by a query, as a sum over containers is."""
+    (tmp_path / f"{WORKING_SET}.json").write_bytes(answer((labels, LEAK, 0)))
+    is_told = not labels
+    with pytest.warns(RmtoolkitWarning, match="a sum over containers looks so") if is_told else nullcontext():
+        assert rm.read(tmp_path).containers.height == 1
+
+
+@pytest.mark.parametrize(
+    ("names", "there"),
+    [
+        (("api-2026-11-18.prom", "api-2026-11-19.prom"), {"api"}),
+        (("api_20261118.txt", "api_20261119.txt"), {"api"}),
+        (("api.2026-11-18.prom", "web.2026-11-19.prom"), {"api", "web"}),
+        (("ip-10-20-26-11.prom", "ip-10-20-26-12.prom"), {"ip-10-20-26-11", "ip-10-20-26-12"}),
+    ],
+)
+def test_a_file_a_day_is_one_process(tmp_path: Path, names: tuple[str, str], there: set[str]) -> None:
+    """The day in the name of a file says when, and not who: each day would be a workload of its own."""
+    for day, name in enumerate(names):
+        loop = (
+            f"{iso(T0 + 86400 * day + STEP * at)}\nprocess_resident_memory_bytes {value}\n"
+            for at, value in enumerate(LEAK)
+        )
+        (tmp_path / name).write_text("".join(loop))
+    assert set(rm.read(tmp_path).containers["pod"]) == there
+
+
 def test_a_limit_without_its_unit_costs_no_more_than_itself(tmp_path: Path) -> None:
     """Beside others with a unit: unknown, with a warning, and the file is read."""
     pods = (("a-0", "512Mi"), ("b-0", "1"))
@@ -1349,7 +1378,7 @@ def test_a_request_above_its_limit_is_told_once(tmp_path: Path, request_bytes: i
             f"{T0 + STEP * at},{name},{value},{512 * MIB},{request_bytes}\n" for at, value in enumerate(LEAK)
         )
         (tmp_path / f"{name}.csv").write_text(f"time,pod,rss_bytes,limit_bytes,request_bytes\n{rows}")
-    is_above, told = request_bytes > 522 * MIB, f"'a', 'b', 'c' and 2 more {DOUBTS[1]}"
+    is_above, told = request_bytes > 522 * MIB, f"'a', 'b', 'c' and 2 more {SWAPPED}"
     with pytest.warns(RmtoolkitWarning, match=re.escape(told)) if is_above else nullcontext() as said:
         recording = rm.read(tmp_path)
     assert len(said or ()) == is_above

@@ -51,6 +51,7 @@ _PIECE: Final = 1 << 23
 _LINES: Final = 200
 _MOST: Final = 0.8
 
+_DAY: Final = re.compile(r"(?<!\d)(?:19|20)\d\d[-_.]?[01]\d[-_.]?[0-3]\d(?!\d)")
 _AXIS: Final = "as recorded, UTC"
 NO_SAMPLE: Final = "lines that are no sample"
 BEFORE: Final = "samples of a scrape without a time"
@@ -218,7 +219,7 @@ def _named(head: str, asked: Asked) -> dict[str, str]:
     if not _NAMING & labels.keys():
         stem = _stem(asked)
         found = _timestamps.find(stem) if _timestamps.find_instant(stem) else None
-        labels["instance"] = (found[1].strip() if found else "") or stem
+        labels["instance"] = (found[1] if found else _DAY.sub("", stem)).strip() or stem
     return labels
 
 

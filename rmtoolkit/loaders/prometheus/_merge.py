@@ -23,7 +23,7 @@ from rmtoolkit.loaders.prometheus._metrics import (
     identify_containers,
 )
 from rmtoolkit.recording import doubt
-from rmtoolkit.schema import ABSURD_BYTES, BYTE_SIGNALS, LEAST_LIMIT_BYTES, LESS, PODMAN, RATE, SAMPLES, SETTINGS
+from rmtoolkit.schema import ABSURD_BYTES, BARE, BYTE_SIGNALS, LEAST_LIMIT_BYTES, LESS, PODMAN, RATE, SAMPLES, SETTINGS
 from rmtoolkit.text import count
 
 #: A stretch without a sample is a gap when it is longer than this many intervals.
@@ -309,7 +309,9 @@ def _doubts(placed: Placed, decoded: Decoded, mixed: int) -> Iterator[str]:
     most = np.maximum.reduceat(decoded.values, decoded.starts)
     few = (one for one in amounts["series"].to_list() if most[one] < LEAST_LIMIT_BYTES)
     in_parts = [one for one in few if (decoded.of(np.array([one]))[1] % 1).any()]
-    for some, said in ((less, LESS), (pl.col("series").is_in(in_parts), RATE)):
+    bare = [one for one in amounts["series"].to_list() if decoded.labels[one].keys() == {"__name__"}]
+    series = pl.col("series")
+    for some, said in ((less, LESS), (series.is_in(bare), BARE), (series.is_in(in_parts), RATE)):
         yield from doubt(placed.containers[amounts.filter(some)["entity"].unique().sort().to_list()], said)
 
 

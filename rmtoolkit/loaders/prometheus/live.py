@@ -302,10 +302,9 @@ class Prometheus:
             raise diagnose_empty(client, wanted, overrides, window.whole) from error
         recording = _chosen(recording, wanted, client)
         warn_of_names(recording.report, f"at {client.address!r}")
-        if told := (*recording.report.partial, *recording.report.unusable):
-            lines = "; ".join(line.rstrip(".") for line in told[:_SHOWN])
-            what = "did not give everything" if recording.report.partial else "gave what is in doubt"
-            warn(f"{client.address!r} {what}: {lines}{and_more(len(told), _SHOWN)}.")
+        if lacks := recording.report.partial:
+            lines = "; ".join(line.rstrip(".") for line in lacks[:_SHOWN])
+            warn(f"{client.address!r} did not give everything: {lines}{and_more(len(lacks), _SHOWN)}.")
         return recording
 
 

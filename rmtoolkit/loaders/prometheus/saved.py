@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from rmtoolkit import schema
 from rmtoolkit._identity import HANDOVER_MILLISECONDS, LOOKBACK_MILLISECONDS, OTHER_LIST, Image, releases, version_of
 from rmtoolkit._tables import spans
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote, quote_path, warn
@@ -109,7 +110,7 @@ def to_recording(decoded: Decoded, meant: _metrics.Meant, report: Report, partin
         report.more(
             left_out=dict(+left_out),
             partial=tuple(dict.fromkeys(decoded.partial)),
-            unusable=doubts,
+            unusable=schema.in_doubt(*doubts),
             warnings=tuple(dict.fromkeys([*decoded.warnings, *units, *described.warnings, *placed.warnings])),
             found=(*given, *(name for name in _SOUGHT if name in told)),
             unseen=tuple(unseen),
@@ -354,8 +355,7 @@ def read_prometheus(
     # Once, of what was damaged, refused or incomplete; of files that could not be read that is said already.
     left_out = recording.report.left_out.items()
     damage = [counted(number, reason) for reason, number in left_out if reason in DAMAGE]
-    damage += [*recording.report.partial, *recording.report.unusable]
-    if damage:
+    if damage := [*damage, *recording.report.partial]:
         said = "; ".join(line.rstrip(".") for line in damage[:_SHOWN])
         warn(f"Not everything could be read: {said}{and_more(len(damage), _SHOWN)}.")
     return replace(recording, report=recording.report.without(failed))
