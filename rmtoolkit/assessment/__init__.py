@@ -529,7 +529,7 @@ def limit_risk(
     Raises
     ------
     RmtoolkitError
-        There is no limit, or one is not above zero.
+        There is no limit, one is not above zero, or no workload has the names that stand with them.
 
     Notes
     -----

@@ -14,6 +14,7 @@ from rmtoolkit._tables import FOLLOWS, beside, conform, ever, in_force, one_sign
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.judge import judge
 from rmtoolkit.analysis.records import REJECTED, Ahead
+from rmtoolkit.exceptions import ColumnError, RmtoolkitError, UnknownWorkloadError
 from rmtoolkit.schema import ABSURD_BYTES, FOOTPRINTS, NUMBER, TIME, WORKLOAD, typed
 from rmtoolkit.validation import ABOVE_LIMIT
 
@@ -339,13 +340,25 @@ def workloads(recording: Recording) -> pl.DataFrame:
     )
 
 
-def at_limits(about: pl.DataFrame, limits: pl.DataFrame) -> pl.DataFrame:
+def at_limits(about: pl.DataFrame, limits: Sequence[int] | int | pl.DataFrame) -> pl.DataFrame:
     """Put limits beside workloads: by the names that stand with them, or each beside all."""
+    limit = "limit_bytes"
+    if not isinstance(limits, pl.DataFrame):
+        limits = pl.DataFrame({limit: limits}, schema={limit: pl.Float64})
+    if limit not in limits.columns:
+        raise ColumnError.missing(limit, limits.columns)
     on = [name for name in WORKLOAD if name in limits.columns]
-    wanted = limits.select(*on, pl.col("limit_bytes").cast(pl.Int64))
+    wanted = limits.select(*on, pl.col(limit).cast(pl.Int64)).drop_nulls(limit)
+    if not wanted.height or not bool((wanted[limit] > 0).all()):
+        msg = "Give one limit or more, each above zero bytes."
+        raise RmtoolkitError(msg)
     if not on:
         return about.join(wanted, how="cross", maintain_order="left_right")
-    return about.join(wanted, on=on, nulls_equal=True, maintain_order="left_right")
+    tried = about.join(wanted, on=on, nulls_equal=True, maintain_order="left_right")
+    if about.height and not tried.height:
+        asked, there = (frame.select(pl.concat_str(on, separator="/", ignore_nulls=True)) for frame in (wanted, about))
+        raise UnknownWorkloadError.named(asked.item(0, 0), there.to_series().unique())
+    return tried
 
 
 def kills(recording: Recording) -> pl.DataFrame:

@@ -528,13 +528,13 @@ _ANSWER: Final = (
 
 def of_needs(known: pl.DataFrame, limits: Sequence[int] | int | pl.DataFrame, margins: Margins) -> pl.DataFrame:
     """Do what `limit_risk` does for needs that were gathered before."""
-    tried = _tried(known, limits)
-    scores = lookup(margins)
-    # What grows needs no pairs, and callers that ask about nothing else give no columns for them.
-    known_needs = map(history.as_need, tried.iter_rows(named=True))
-    found = [
-        astuple(risk(need, limit, scores(need))) for need, limit in zip(known_needs, tried["limit_bytes"], strict=True)
-    ]
+    tried, scores = history.at_limits(known.rename({"limit_bytes": "in_force"}), limits), lookup(margins)
+
+    def tell(row: dict[str, Any]) -> tuple[Any, ...]:
+        need = history.as_need(row | {"limit_bytes": row["in_force"] or row["limit_bytes"]})
+        return astuple(risk(need, row["limit_bytes"], scores(need)))
+
+    found = [tell(row) for row in tried.iter_rows(named=True)]
     answer = pl.DataFrame(found, schema={name: RISK[name] for name in _ANSWER}, orient="row")
     return (
         tried.select(*WORKLOAD, "limit_bytes", "growing")
@@ -561,20 +561,6 @@ def risk(need: Need, limit_bytes: float, scores: Scores) -> Risk:
         # It may not go on; and restarts end a forecast, but not what climbs from week to week whatever they do.
         found = max(found, _of_scores(need, limit_bytes, scores), key=lambda one: one.week or 0.0)
     return _of_kills(need, limit_bytes, found) if need.kills_now else found
-
-
-def _tried(known: pl.DataFrame, limits: Sequence[int] | int | pl.DataFrame) -> pl.DataFrame:
-    if isinstance(limits, pl.DataFrame):
-        if "limit_bytes" not in limits.columns:
-            msg = f"The frame of limits needs a column 'limit_bytes', found {', '.join(limits.columns)}."
-            raise RmtoolkitError(msg)
-    else:
-        values = [limits] if isinstance(limits, int) else list(limits)
-        limits = pl.DataFrame({"limit_bytes": values}, schema={"limit_bytes": pl.Float64})
-    if not limits.height or limits["limit_bytes"].null_count() or not bool((limits["limit_bytes"] > 0).all()):
-        msg = "Give one limit or more, each above zero bytes."
-        raise RmtoolkitError(msg)
-    return history.at_limits(known.drop("limit_bytes"), limits)
 
 
 def _of_scores(need: Need, limit: float, scores: Scores) -> Risk:

@@ -311,7 +311,7 @@ def replay(recording: AnyRecording, limit: int | pl.DataFrame) -> pl.DataFrame:
     Raises
     ------
     RmtoolkitError
-        The limit is not above zero.
+        There is no limit, one is not above zero, or no workload has the names that stand with them.
 
     Examples
     --------
@@ -321,11 +321,7 @@ def replay(recording: AnyRecording, limit: int | pl.DataFrame) -> pl.DataFrame:
     [('running', 300)]
     """
     recording = as_recording(recording)
-    limits = limit if isinstance(limit, pl.DataFrame) else pl.DataFrame({"limit_bytes": [limit]})
-    tried = at_limits(workloads(recording), limits.drop_nulls("limit_bytes"))
-    if not bool((tried["limit_bytes"] > 0).all()):
-        msg = "A limit must be above zero bytes."
-        raise RmtoolkitError(msg)
+    tried = at_limits(workloads(recording), limit)
     instants = [_instants(usage(recording), "used_bytes"), _instants(kills(recording), "limit_bytes", recorded=True)]
     again = pl.col("recorded") & (pl.col("used_bytes") == pl.col("limit_bytes"))
     above = (

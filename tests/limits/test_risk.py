@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -18,6 +18,9 @@ from rmtoolkit.limits.backtest import mcnemar
 from rmtoolkit.limits.history import LEAST_BYTES, Need
 from rmtoolkit.limits.risk import Scores, above_kills, chances, risk, wilson
 from tests.limits.conftest import DAY, MIB, START, samples, steady
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def test_a_higher_limit_never_has_a_higher_chance(fleet: rm.Recording) -> None:
@@ -94,11 +97,25 @@ def test_limits_may_differ_by_workload(fleet: rm.Recording) -> None:
     assert risk.select("workload", "limit_bytes").rows() == [("w01", 200 * MIB), ("w02", 300 * MIB)]
 
 
-@pytest.mark.parametrize("limits", [[], [0], [-5], pl.DataFrame({"workload": ["a"]})], ids=["none", "0", "-5", "frame"])
-def test_no_limit_and_no_sense_are_refused(fleet: rm.Recording, limits: object) -> None:
-    """One clear error, and nothing computed."""
+@pytest.mark.parametrize(
+    "limits",
+    [[], [0], [-5], [None], None, "500Mi", pl.DataFrame({"workload": ["w01"]}), pl.DataFrame({"limit_bytes": [None]})],
+    ids=str,
+)
+@pytest.mark.parametrize("ask", [rm.limit_risk, rm.replay], ids=["limit_risk", "replay"])
+def test_no_limit_and_no_sense_are_refused(fleet: rm.Recording, ask: Callable[..., object], limits: object) -> None:
+    """One clear error, and nothing computed: no kills would read like a limit that holds."""
     with pytest.raises(RmtoolkitError, match="limit"):
-        rm.limit_risk(fleet, limits)  # type: ignore[arg-type]
+        ask(fleet, limits)
+
+
+@pytest.mark.parametrize("ask", [rm.limit_risk, rm.replay], ids=["limit_risk", "replay"])
+def test_limits_of_names_that_no_workload_has_are_refused(fleet: rm.Recording, ask: Callable[..., object]) -> None:
+    """A name that is misspelt is told, with the nearest one; names beside one that is there are left out."""
+    wanted = pl.DataFrame({"namespace": "shop", "workload": ["w99", "w01"], "limit_bytes": 200 * MIB})
+    with pytest.raises(rm.UnknownWorkloadError, match=r"'shop/w99'.*did you mean 'shop/w"):
+        ask(fleet, wanted.head(1))
+    ask(fleet, wanted)
 
 
 def test_a_minute_of_history_says_nothing_about_a_week() -> None:

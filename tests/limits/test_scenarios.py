@@ -201,6 +201,13 @@ KILLS: Final = {
         ("OOM-killed",),
         never=("grows", "beside the heap"),
     ),
+    "a reading just above the limit that kills is no need": Scenario(
+        lambda: with_kills(*kills(20, 60, 90, 200), values=with_peak(258.0)),
+        "raise_limit",
+        (440, 700),
+        ("real need was higher and is unknown", "taken to halve the chance"),
+        holds=lambda row: row["advised_basis"] == "kills",
+    ),
     "killed, raised, and seen a little above what killed since": Scenario(
         lambda: with_kills(*kills(20, 60, 90), *limits(h0=256, h100=640), values=with_peak(270.0), limit=640),
         ("none", "lower_limit"),
