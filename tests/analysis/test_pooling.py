@@ -842,3 +842,29 @@ def test_twice_the_lives_of_a_service_are_twice_the_work(monkeypatch: pytest.Mon
     (calls, looked), (calls_twice, looked_twice) = found
     assert calls_twice < 2.2 * calls
     assert looked_twice < 2.2 * looked
+
+
+def runs(killed: int, ended: int, *, climbs: bool, seed: int) -> Recording:
+    """One pod a day, some of which climb until their limit of 480 MiB kills them; the others climb to less, or not."""
+    parts = []
+    for number, dies in enumerate(np.random.default_rng(seed).permutation([True] * killed + [False] * ended).tolist()):
+        rng = np.random.default_rng([seed, number])
+        t = hours(24 * number, 60)[-1] + np.arange(0, 8, 1 / 20)
+        age = (t - t[0]) / 8
+        most = rng.uniform(560, 640) if dies else rng.uniform(380, 470)
+        curve = most * np.minimum((age + 0.05) / 0.6, 1.0) if dies or climbs else np.full(len(t), 100.0)
+        curve += ar1(rng, len(t), 1.0, 0.5)
+        lasts = int((curve > 480).argmax()) or len(t)
+        kill = [(t[lasts - 1] + 0.02, "oom_kill", None)] if dies else []
+        signals = {"working_set_bytes": curve[:lasts] * MI}
+        parts.append(record(t[:lasts], signals, pod=f"api-{number}", events=kill, limit_bytes=480 * MI))
+    return together(parts)
+
+
+def test_runs_that_end_their_climb_tell_of_those_that_were_killed() -> None:
+    """Where others climb half as far, live longer and rest, what was killed may need no more; else it leaks."""
+    counts = [(4, 4), (8, 4), (3, 6), (9, 3)]
+    drawn = [(*of, climbs, seed) for of in counts for climbs in (True, False) for seed in range(2)]
+    rows = rows_of(runs(killed, ended, climbs=climbs, seed=seed) for killed, ended, climbs, seed in drawn)
+    found = [(of, row["verdict"]) for of, row in zip(drawn, rows, strict=True)]
+    assert found == [(of, "inconclusive" if of[2] else "leak") for of in drawn]
