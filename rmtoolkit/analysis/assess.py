@@ -815,9 +815,11 @@ def _doubt_pools(answer: Pool, growing: int, pools: Sequence[Pool]) -> None:
     calm = [one.reading for one in longer if one.growing <= th.LIKELY and one.signal == row.signal]
     passed = max((read.end_level for read in calm if read), default=-math.inf)
     if main.life.ended == Ending.OOM_KILL:
-        # Whoever came as far as the limit was killed: what came half as far, and lived longer, ended its climb.
+        # Whoever came as far as the limit was killed: what climbed half as far, lived longer and rests tells more.
+        longer = [one for one in lives if one.rests > th.LIKELY and one.life.seconds > main.life.seconds]
+        rested = [one.reading for one in longer if one.reading and one.signal == row.signal]
         half = row.mean_rise / 2
-        passed = max([passed, *(read.end_level + half for read in calm if read and read.mean_rise >= half)])
+        passed = max([passed, *(read.end_level + half for read in rested if read.mean_rise >= half)])
     reached = bool(bounds) and np.median(ends) <= (1 + th.MATERIAL_SHARE) * max(bounds)
     if reached or row.end_level <= passed:
         # Up to where a life before them rested, or a longer one that is not seen to grow: a bound, until they pass it.
