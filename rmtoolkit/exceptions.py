@@ -279,10 +279,8 @@ def _is_of(value: object, taken: Any) -> bool:  # noqa: ANN401 - any annotation
     kind = {None: types.NoneType, float: numbers.Real}.get(kind, kind)
     if kind is Any or not isinstance(kind, type):
         return True
-    several = (
-        [value, value.values()] if isinstance(value, dict) else [value] if isinstance(value, list | tuple | str) else []
-    )
-    inner = zip(several, inside, strict=False)
+    several: list[Any] = [value, value.values()] if isinstance(value, dict) else [value]
+    inner = zip(several if isinstance(value, dict | list | tuple | str) else [], inside, strict=False)
     return isinstance(value, kind) and all(_is_of(one, of) for some, of in inner for one in some)
 
 

@@ -814,3 +814,26 @@ def test_a_comment_above_a_table_says_whose_it_is(tmp_path: Path) -> None:
     assert recording.samples["rss_bytes"].to_list() == [10**8, 2 * 10**8] * 3
     (tmp_path / "a.csv").write_text(tables[1])
     assert rm.read(tmp_path).containers["pod"].to_list() == ["db-1"]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"], ids=["comma", "semicolon", "tab"])
+@pytest.mark.parametrize("damaged", ['"api-0', 'api-0"', 'ap"i-0', '"api-0"x'])
+@pytest.mark.parametrize("quoted", [False, True], ids=["bare", "quoted"])
+def test_a_quotation_mark_gone_astray_costs_its_row_alone(
+    tmp_path: Path, delimiter: str, damaged: str, *, quoted: bool
+) -> None:
+    """The other rows are read as they are without it, and the lost one is told; where most are so it is no table."""
+    pod = '"api-0"' if quoted else "api-0"
+    rows = [delimiter.join([str(SECONDS + 60 * at), pod, str(100 * MI + at)]) for at in range(20)]
+    wrong = [row.replace(pod, damaged) for row in rows]
+    head = delimiter.join(["time", "pod", "memory_bytes"])
+    file = tmp_path / "table.csv"
+    file.write_text("\n".join([head, *rows[:7], wrong[7], *rows[8:]]) + "\n")
+    with pytest.warns(RmtoolkitWarning, match="left out 1 row with a damaged quotation mark"):
+        found = rm.read(file)
+    assert found.samples["working_set_bytes"].to_list() == [100 * MI + at for at in range(20) if at != 7]
+    assert found.containers["pod"].to_list() == ["api-0"]
+    file.write_text("\n".join([head, *wrong]) + "\n")
+    if damaged == '"api-0"x':
+        with pytest.raises(ReadError, match="Could not read"):
+            rm.read(file)

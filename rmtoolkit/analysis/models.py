@@ -601,8 +601,7 @@ def bank(bins: int, rho: float, *, sparse: bool = False) -> Bank:
     place = np.zeros(has.shape, dtype=np.int64)
     place.T[has.T] = np.arange(has.sum())
     columns = np.zeros((int(has.sum()), bins))
-    scale = np.zeros(len(count))
-    rank = np.zeros(len(count), dtype=np.int64)
+    scale, rank = np.zeros(len(count)), np.zeros(len(count), dtype=np.int64)
     for terms, base in bases.items():
         which = np.flatnonzero(count == terms)
         rank[which] = np.arange(len(which))

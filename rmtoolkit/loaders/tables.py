@@ -151,15 +151,7 @@ def _csv(text: str, path: str | os.PathLike[str]) -> pl.DataFrame:
     columns = [name if name not in heads[:at] else f"{name} ({at + 1})" for at, name in enumerate(heads)]
     if twice := {name for name, column in zip(heads, columns, strict=True) if name != column and column_of(name)[0]}:
         warn(f"{quote_path(path)}: of several columns {', '.join(map(quote, sorted(twice)))} the first was read.")
-    table = pl.read_csv(
-        io.StringIO(text),
-        has_header=False,
-        skip_rows=found.lines,
-        separator=found.delimiter,
-        new_columns=columns,
-        infer_schema=False,
-        truncate_ragged_lines=True,
-    ).with_columns(pl.all().str.strip_chars().str.replace(_QUOTED, "$1"))
+    table = _cells(text, found, columns, path).with_columns(pl.all().str.strip_chars().str.replace(_QUOTED, "$1"))
     # A head among the rows: of the same table, as where files were put together, or of another one.
     time = next(iter(_times_in(columns)), "")
     again = table.select(pl.any_horizontal(pl.all() == time)).to_series().fill_null(value=False)
@@ -180,6 +172,22 @@ def _csv(text: str, path: str | os.PathLike[str]) -> pl.DataFrame:
         pl.col(name).fill_null(one) for name, one in told.items() if one and name in table.columns
     )
     return _with_said(table, said)
+
+
+def _cells(text: str, found: Head, columns: list[str], path: str | os.PathLike[str]) -> pl.DataFrame:
+    form: dict[str, Any] = {"separator": found.delimiter, "skip_rows": found.lines, "new_columns": columns}
+    form |= {"has_header": False, "infer_schema": False, "truncate_ragged_lines": True}
+    try:
+        return pl.read_csv(io.StringIO(text), **form)
+    except pl.exceptions.ComputeError:
+        # A quotation mark that opens or closes no cell takes the rest of the file with it.
+        lines, astray = text.split("\n"), re.compile(rf'[^{found.delimiter}" ]"[^{found.delimiter}" ]')
+        sound = [line for line in lines if line.count('"') % 2 == 0 and not astray.search(line)]
+        if 2 * len(sound) < len(lines):
+            raise
+        lost = counted(len(lines) - len(sound), "rows with a damaged quotation mark")
+        _files.warn_of_rest([path], f"left out {lost}")
+        return pl.read_csv(io.StringIO("\n".join(sound)), **form)
 
 
 def _with_said(table: pl.DataFrame, said: Mapping[str, str]) -> pl.DataFrame:

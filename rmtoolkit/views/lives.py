@@ -84,12 +84,8 @@ def plotted(shown: list[Life], row: dict[str, Any]) -> Plot:
     return plot
 
 
-def measured(row: dict[str, Any]) -> str:
-    return text.SIGNAL_WORDS.get(row["signal"] or "", "memory")
-
-
 def titled(row: dict[str, Any], name: str) -> tuple[str, str]:
-    parts = [f"{measured(row)} by time since start"]
+    parts = [f"{text.SIGNAL_WORDS.get(row['signal'] or '', 'memory')} by time since start"]
     parts += [text.runs_killed(row["runs_killed"], row["runs"], row["kills"])] if row["kills"] else []
     if row["run_peak_low_bytes"] is not None:
         low, high = (text.memory(row[f"run_peak_{end}_bytes"]) for end in ("low", "high"))
