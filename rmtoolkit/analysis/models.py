@@ -633,7 +633,6 @@ def _orthonormal(terms: Array) -> tuple[Array, Array]:
             triangle[:, before, at] = np.vecdot(terms[:, before], terms[:, at])
             terms[:, at] -= triangle[:, before, at, None] * terms[:, before]
         triangle[:, at, at] = np.sqrt(np.vecdot(terms[:, at], terms[:, at]))
-        # A term that adds nothing stays nothing.
         terms[:, at] /= np.maximum(triangle[:, at, at, None], np.finfo(float).tiny)
     return terms, triangle
 

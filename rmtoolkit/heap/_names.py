@@ -75,7 +75,7 @@ WRAPPER: Final = re.compile(r"(?i)(?<!de)(?:alloc(?!ation)|strn?dup)")
 #: C++: files of its library, names left to its headers, operators that look like brackets, what is behind arguments.
 _CPP_OWN: Final = re.compile(
     r"(?:(?:st[dl]_|hashtable|unordered_|shared_ptr)\w*|alloc_traits|new_allocator|basic_string|unique_ptr)\.h\n"
-    r"|\w+\.tcc\n|.*\.h\n_[_A-Z]"
+    r"|\w+\.tcc\n|[^/]+\.h\n_[_A-Z]"
 )
 _CPP_OPERATOR: Final = re.compile(r"(?<=\boperator)(?:\(\)|[<>=-]+)")
 _CPP_BEHIND: Final = re.compile(r"(?: const|&| \[clone [^\]]*+\])*+")
@@ -168,7 +168,8 @@ def origin(function: str | None, file: str | None, module: str | None) -> str | 
 
 
 def _is_library(function: str, file: str) -> bool:
-    return bool(_ALLOCATOR.search(function) or _CPP_OWN.match(f"{file}\n{function}"))
+    is_cpp = _CPP_OWN.match(f"{file}\n{function}") and all(_CRATES.get(one) == STD for one in crates(function))
+    return bool(_ALLOCATOR.search(function) or is_cpp)
 
 
 def frame_name(function: str | None, module: str | None) -> str:

@@ -380,7 +380,7 @@ def _explained(recording: Recording, sorted_out: _SortedOut) -> Recording:
 
 
 def _warn_of_idle(options: Mapping[str, object]) -> None:
-    if given := sorted(line for name, value in options.items() for line in _files.as_given(name, value)):
+    if given := sorted(line for name, to in options.items() if to is not None for line in _files.as_given(name, to)):
         warn(f"{', '.join(given)}: no reader of these sources takes it.")
 
 

@@ -35,7 +35,6 @@ class Life(Struct, frozen=True):
 
 
 def collect(samples: Parts, lives: pl.DataFrame, signal: str | None) -> list[Life]:
-    """Cut out the newest lives, oldest first, in the signal that was judged; else in what says how much is used."""
     amount = pl.coalesce([signal] if signal else FOOTPRINTS).alias("bytes")
     found: list[Life] = []
     for row in lives.sort("end", maintain_order=True).reverse().iter_rows(named=True):

@@ -169,6 +169,8 @@ def test_a_name_that_repeats_itself_is_read() -> None:
         # C++, as valgrind has it: with types and arguments, or in short with a file that has no folder.
         ("void std::vector<api::Row*>::_M_realloc_insert<api::Row* const&>(api::Row* const&)", "vector.tcc", "std"),
         ("allocate", "alloc_traits.h", "std"),
+        ("app::HashTable::insert(int)", "hashtable.h", "own"),
+        ("__session_open", "/src/app/session.h", "own"),
         ("operator()", "cache.cpp", "own"),
         ("std::map<int, int>& api::Cache<int, long>::rows(int) const", None, "own"),
         ("std::enable_if<(2>1), int>::type std::__grow(int)", None, "std"),

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from rmtoolkit import _identity
+from rmtoolkit import _identity, schema
 from rmtoolkit.exceptions import quote
 from rmtoolkit.loaders.prometheus._decode import FILE_LABEL, Decoded, stack
 from rmtoolkit.loaders.prometheus._metrics import (
@@ -307,7 +307,8 @@ def _doubts(placed: Placed, decoded: Decoded, mixed: int) -> Iterator[str]:
     amounts = placed.table.filter(pl.col("role").is_in(BYTE_SIGNALS)).drop_nulls("entity")
     less = pl.col("statistic").fill_null(1).max().over("entity", "role") < _identity.HIGH
     most = np.maximum.reduceat(decoded.values, decoded.starts)
-    few = (one for one in amounts["series"].to_list() if most[one] < LEAST_LIMIT_BYTES)
+    whole = amounts.filter(pl.col("role").is_in(schema.FOOTPRINTS))["series"].to_list()
+    few = (one for one in whole if most[one] < LEAST_LIMIT_BYTES)
     in_parts = [one for one in few if (decoded.of(np.array([one]))[1] % 1).any()]
     bare = [one for one in amounts["series"].to_list() if decoded.labels[one].keys() == {"__name__"}]
     series = pl.col("series")
