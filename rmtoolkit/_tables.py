@@ -594,17 +594,17 @@ def with_files_in_memory(samples: pl.DataFrame, containers: pl.DataFrame, events
     if not samples["file_bytes"].count() or not samples["shmem_bytes"].null_count():
         return samples
     idle = pl.coalesce("inactive_file_bytes", (pl.col("usage_bytes") - pl.col("working_set_bytes")).clip(0))
-    whole = pl.coalesce("usage_bytes", "working_set_bytes")
-    rows = samples.select("container_id", shared, files, "active_file_bytes", idle=idle, whole=whole)
+    usage = pl.col("usage_bytes")
+    rows = samples.select("container_id", shared, files, "active_file_bytes", usage, idle=idle)
     came, idled = (one.max() - one.min() for one in (files, pl.col("idle")))
     none = pl.col("idle").max() <= _INACTIVE * files.max()
     # Where most of it came meanwhile, what was inactive before is of other files.
     none |= (came >= files.max() / 2) & (idled <= _INACTIVE * came)
     enough = pl.col("idle").count() >= _SHOW_INACTIVE
     told = rows.group_by("container_id").agg(
-        gauged=shared.count() > 0, never=none & enough, top=pl.col("whole").max(), usual=pl.col("whole").median()
+        gauged=shared.count() > 0, never=none & enough, top=usage.max(), usual=usage.mean()
     )
-    # What lies at its limit for most of its time and is not killed is given back.
+    # What lies at its limit all the time and is not killed is given back.
     limit, killed = pl.col("limit_bytes"), events.filter(pl.col("kind") == "oom_kill")["container_id"]
     given_back = (pl.col("top") >= _FULL * limit) & (pl.col("usual") >= (1 - _INACTIVE) * limit)
     given_back &= pl.col("container_id").is_in(killed.implode()).not_()

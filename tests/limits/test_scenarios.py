@@ -353,13 +353,6 @@ def waited(share: float) -> rm.Recording:
     return recorded(table.with_columns(psi_some_seconds=pl.int_range(pl.len()) * HOUR * share))
 
 
-def filled(days: int) -> pl.DataFrame:
-    """Page cache, none of it inactive, that has filled a limit after some days of two weeks."""
-    whole = 512 * np.minimum(0.3 + 0.7 * hours(14) / (24 * days), 0.997)
-    table = samples(whole * MIB, limit_bytes=512 * MIB, anon_bytes=100 * MIB, inactive_file_bytes=0)
-    return table.with_columns(file_bytes=pl.col("working_set_bytes") - 100 * MIB)
-
-
 def filling() -> rm.Recording:
     """Files fill a limit, beside anonymous memory that rests."""
     files = np.linspace(20, 430, 14 * 24) * MIB
@@ -417,9 +410,6 @@ CACHES: Final = {
         ("lower_limit", "none"),
         (105, 512),
         ("page cache, which is given back",),
-    ),
-    "page cache that fills its limit in four days is none either, where only the working set tells": Scenario(
-        lambda: recorded(filled(4)), ("lower_limit", "none"), (105, 512), ("page cache, which is given back",)
     ),
     "files that fill the limit are no growth": Scenario(
         filling, ("lower_limit", "none"), (60, 512), never=("grows by", "buys"), holds=lambda row: not row["growing"]
