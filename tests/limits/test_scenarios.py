@@ -347,6 +347,13 @@ def pinned(seed: int) -> rm.Recording:
     return recorded(samples(250 * MIB + noise, step=60, limit_bytes=256 * MIB))
 
 
+def tmpfs_filled_early() -> rm.Recording:
+    """Files, none of them inactive and no gauge of shared memory, that fill most of a limit in days and stay."""
+    whole = 512 * np.minimum(0.3 + 0.7 * hours(14) / (24 * 4), 0.997)
+    table = samples(whole * MIB, limit_bytes=512 * MIB, anon_bytes=100 * MIB, inactive_file_bytes=0)
+    return recorded(table.with_columns(file_bytes=pl.col("working_set_bytes") - 100 * MIB))
+
+
 def waited(share: float) -> rm.Recording:
     """Page cache at the limit, and tasks that wait for memory for a share of the time."""
     table = parts(500, anon=60, file=430)
@@ -377,6 +384,9 @@ CACHES: Final = {
         (70, 511),
         ("page cache, which is given back",),
         holds=lambda row: row["oom_probability_7d"] < 0.01,
+    ),
+    "what may be a tmpfs that filled early is need": Scenario(
+        tmpfs_filled_early, ("raise_limit", "none"), (512, 1024), never=("given back", "taken back")
     ),
     "page cache that is missed is need": Scenario(
         lambda: waited(0.15), "raise_limit", (513, 640), ("Tasks waited for memory",), never=("given back",)
