@@ -121,6 +121,10 @@ def document(
     return f"<!doctype html>\n{whole}\n"
 
 
+def not_complete(lacks: str | None, **attributes: object) -> Markup | None:
+    return None if lacks is None else el("p", el("b", "Not complete: "), lacks, **attributes)
+
+
 def headed(level: str, title: str, note: str, **attributes: object) -> Markup:
     return el(level, title, " ", el("span", note, class_="note"), **attributes)
 

@@ -36,7 +36,7 @@ from rmtoolkit.exceptions import (
 )
 from rmtoolkit.recording import Recording, as_recording
 from rmtoolkit.schema import CONTAINERS, EVENTS, IDENTITY, NO_LIMITS, SAMPLES, SIGNALS, Report, empty
-from rmtoolkit.text import counted, stamp
+from rmtoolkit.text import counted, stamp, unread
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -402,7 +402,7 @@ class Lake(Parted):
         if wrong := report.left_out.get(NO_LIMITS):
             warn(f"Left out {counted(wrong, NO_LIMITS)}.")
         if failed:
-            warn(f"{len(failed):,} of {count:,} files of {self!r} could not be read; the first: {failed[0]}")
+            warn(f"{unread(len(failed), count, f' of {self!r}')}; the first: {failed[0]}")
         who = Recording(frames.pop("containers"), empty(SAMPLES), frames.pop("events"), report.without(failed))
         return frames, who
 

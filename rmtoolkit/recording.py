@@ -58,10 +58,6 @@ _DATES: Final = re.compile(r"(?:\d[\W_T]?){6,}+|[\W_]++")
 _LEAST: Final = {"limit_bytes": 1, "request_bytes": 0, **dict.fromkeys(schema.CORES, 0)}
 
 
-def words_of(name: str) -> str:
-    return text.SIGNAL_WORDS.get(name, name.removesuffix("_bytes").replace("_", " "))
-
-
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     name = "/".join(part for part in (row["namespace"], row["workload"]) if part) or text.NOT_APPLICABLE
     return (
@@ -563,10 +559,10 @@ class Recording:
         from rmtoolkit._html import el, framed, join, table  # noqa: PLC0415 - only notebooks show it
 
         rows = beside(self.containers, self.completeness(), "container_id")
-        signals = ", ".join(words_of(name) for name in schema.SIGNALS if self.samples[name].count())
+        signals = ", ".join(text.signal_word(name) for name in schema.SIGNALS if self.samples[name].count())
         kinds = self.events["kind"].value_counts(sort=True, name="times")
         events = ", ".join(
-            f"{times:,} × {words_of(kind)}" for kind, times in kinds.sort("times", "kind").reverse().iter_rows()
+            f"{times:,} × {text.signal_word(kind)}" for kind, times in kinds.sort("times", "kind").reverse().iter_rows()
         )
         shown = rows.head(_SHOWN_CONTAINERS)
         more = rows.height - shown.height
@@ -784,7 +780,7 @@ def concat(recordings: Iterable[Recording]) -> Recording:
 
 def parted(report: Report, *, is_still: bool) -> Report:
     """Say that containers were told apart by their file, and where one may be a copy of another."""
-    return report.more(warnings=(_PARTED,), unusable=schema.in_doubt(*(_STILL,) * is_still))
+    return report.more(warnings=(_PARTED,), unusable=schema.in_doubt(*([_STILL] if is_still else [])))
 
 
 def as_one(names: Sequence[str]) -> tuple[str, ...]:

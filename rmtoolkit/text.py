@@ -86,6 +86,18 @@ ACTIONS: Final[dict[str, str]] = texts("words")["actions"]
 LEVELS: Final = dict(enumerate(texts("words")["levels"], 1))
 
 
+def signal_word(name: str | None) -> str:
+    return "memory" if name is None else SIGNAL_WORDS.get(name, name.removesuffix("_bytes").replace("_", " "))
+
+
+def not_complete(lacks: str | None) -> list[str]:
+    return [] if lacks is None else [f"Not complete: {lacks}"]
+
+
+def unread(failed: int, of: int, where: str = "") -> str:
+    return f"{failed:,} of {count(of, 'file')}{where} could not be read"
+
+
 def say(room: str, name: str, about: object) -> str:
     return filled(texts(room)[name], about)
 

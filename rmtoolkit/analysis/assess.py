@@ -937,7 +937,12 @@ def _pool_running(running: Sequence[Pool], longest: float, now_at: dt.datetime) 
     sure = [(pool, _longest(pool.opinions)) for pool in rises if pool.growing >= th.LEAK_FROM]
     shortest = th.STANDS_FOR_ALL * max((seconds for _, seconds in sure), default=0.0)
     long = [pool for pool, seconds in sure if seconds >= shortest] or rises or running
-    main = max(long, key=lambda pool: pool.growing if growing else _longest(pool.opinions))
+
+    def stands_for_all(pool: Pool) -> tuple[float, float, dt.datetime]:
+        """Of those that are as sure the longest tells most, then the newest."""
+        return growing and round(pool.growing, 2), _longest(pool.opinions), pool.opinions[-1].life.start
+
+    main = max(long, key=stands_for_all)
     bounded = worst.bounded
     if noise:
         main = max(running, key=lambda pool: pool.bounded)

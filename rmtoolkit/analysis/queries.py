@@ -12,7 +12,7 @@ from msgspec import Struct
 from rmtoolkit._promql import exactly, quoted
 from rmtoolkit.analysis.records import Evidence, Layer, Statistic, VerdictRow
 from rmtoolkit.schema import Signal
-from rmtoolkit.text import SIGNAL_WORDS, texts
+from rmtoolkit.text import signal_word, texts
 
 #: Metrics by signal: of the container, as cAdvisor names them, and of the process itself.
 _CGROUP: Final[dict[str, str]] = texts("analysis/queries")["cgroup"]
@@ -55,7 +55,7 @@ def queries(stored: Mapping[str, object]) -> Iterator[Query]:
     names, evidence, signal = _Names(row), row.by_statistic, row.signal
     if signal is not None:
         shown, window = names.signal(signal), _window(evidence)
-        word = SIGNAL_WORDS.get(signal, signal)
+        word = signal_word(signal)
         yield Query(f"{word[:1].upper()}{word[1:]}, which the verdict rests on", shown)
         yield Query(f"Growth of it, bytes a day over {window}", f"deriv({shown}[{window}]) * 86400")
     if names.in_kubernetes:
@@ -75,7 +75,7 @@ def queries(stored: Mapping[str, object]) -> Iterator[Query]:
     held = evidence.get(Statistic.HELD_RISE)
     counted = str(held.signal) if held is not None else ""
     if counted in {Signal.TASKS, Signal.DESCRIPTORS, Signal.SERIES}:
-        shown = SIGNAL_WORDS[counted]
+        shown = signal_word(counted)
         yield Query(f"{shown[:1].upper()}{shown[1:]}", names.signal(counted))
     if {Statistic.PSI_SOME, Statistic.PSI_FULL, Statistic.AT_LIMIT} & evidence.keys():
         waiting = f"container_pressure_memory_waiting_seconds_total{names.container()}"

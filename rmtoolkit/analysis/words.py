@@ -17,9 +17,9 @@ from rmtoolkit.analysis.models import GROWTH_FAMILIES, SLOWING_DOWN, Family
 from rmtoolkit.analysis.records import Evidence, Layer, Open, OpenKind, Pool, Says, Statistic, VerdictRow
 from rmtoolkit.schema import WORKLOAD, Cause, Ending, Outlook, Pattern, Signal, Verdict
 from rmtoolkit.text import (
-    SIGNAL_WORDS,
     configured,
     count,
+    filled,
     hours,
     instant,
     memory,
@@ -32,6 +32,7 @@ from rmtoolkit.text import (
     runs_killed,
     sentence,
     share,
+    signal_word,
     small_memory,
     texts,
     times,
@@ -103,87 +104,78 @@ def open_question(
     return found if end is None or found.until > end else replace(found, until=end + lasts)
 
 
+def _open(kind: OpenKind, until: dt.datetime | None = None, *, name: str | None = None, **figures: object) -> Open:
+    return Open(kind, filled(texts("analysis/words")["why"][name or kind], figures), until)
+
+
 def _question(pool: Pool, main: Opinion, row: Reading, pattern: Pattern, cause: Cause | None) -> Open:
     if pattern == Pattern.AT_LIMIT:
-        return Open(OpenKind.AT_LIMIT, "we cannot see how much it would use without the limit", None)
+        return _open(OpenKind.AT_LIMIT)
     if main.restarts_unknown:
-        return Open(OpenKind.RESTARTS_UNKNOWN, "the falls may be new processes, of which nothing tells", None)
-    if (beside := main.beside) is not None:
-        return Open(OpenKind(beside), texts("analysis/words")["beside"][beside], None)
+        return _open(OpenKind.RESTARTS_UNKNOWN)
+    if main.beside is not None:
+        return _open(OpenKind(main.beside))
     if cause == Cause.OUTSIDE_ALLOCATOR:
-        return Open(OpenKind.OUTSIDE, "what grows lies outside the allocator: mappings, C code or stacks", None)
+        return _open(OpenKind.OUTSIDE)
     rises = row.mean_rise > 0 and row.bounded < th.LIKELY
     if rises and pool.heap is not None and pool.heap.kind == records.HeapKind.RESTS:
-        return Open(OpenKind.HEAP_RESTS, "the heap does not: the allocator keeps it, or it lies outside the heap", None)
+        return _open(OpenKind.HEAP_RESTS)
     work = main.levels.get(Signal.WORK)
     if work is not None and work.end_level <= work.first_level and row.bounded > th.LIKELY:
-        return Open(OpenKind.IDLE, "it was idle, so a per-request leak would not show", None)
+        return _open(OpenKind.IDLE)
     if (longest := pool.longest_before_seconds) is not None:
         # A release is judged when it was seen for a good part of the longest life before it.
-        current = max(pool.opinions, key=lambda opinion: opinion.life.start).life
-        version, since = current.version, hours(current.hours)
-        why = f"version {version} has run for only {since}" if version else f"the last release is only {since} old"
-        return Open(OpenKind.YOUNG_RELEASE, why, _at(current.start, 1.1 * th.SHORT * longest, current.seconds))
+        life = max(pool.opinions, key=lambda opinion: opinion.life.start).life
+        name = "young_version" if life.version else None
+        until = _at(life.start, 1.1 * th.SHORT * longest, life.seconds)
+        return _open(OpenKind.YOUNG_RELEASE, until, name=name, version=life.version, age=life.hours)
     start, span = main.life.start, main.life.seconds
     if 0 < row.teeth < th.TEETH:
-        period = span / (row.teeth + 0.5)
-        seen = "once" if row.teeth == 1 else f"{row.teeth} times"
-        why = f"it fell back only {seen}, and {th.TEETH} falls are needed to know its floor"
-        return Open(OpenKind.FEW_TEETH, why, _at(start, (th.TEETH + 0.5) * period, span))
+        until = _at(start, (th.TEETH + 0.5) * span / (row.teeth + 0.5), span)
+        return _open(OpenKind.FEW_TEETH, until, seen="once" if row.teeth == 1 else f"{row.teeth} times", least=th.TEETH)
     half_wave = Family.HALF_WAVE in (row.family, row.bounded_family) and row.unresolved > th.LIKELY
     if half_wave and span < th.FEWEST_CYCLES * _DAY_HOURS * 3600:
-        why = f"it may be a part of a daily cycle, and {number(th.FEWEST_CYCLES)} days are needed to know one"
-        return Open(OpenKind.HALF_WAVE, why, start + dt.timedelta(hours=th.FEWEST_CYCLES * _DAY_HOURS))
+        until = start + dt.timedelta(hours=th.FEWEST_CYCLES * _DAY_HOURS)
+        return _open(OpenKind.HALF_WAVE, until, days=th.FEWEST_CYCLES)
     if rises and row.begun_at > 1 - th.YOUNG:
         # Twice the share that a growth phase must fill: a burst has gone away by then.
-        why = "the rise began in the last fifth of what was seen"
-        return Open(OpenKind.YOUNG, why, _at(start, row.begun_at * span / (1 - 2 * th.YOUNG), span))
+        return _open(OpenKind.YOUNG, _at(start, row.begun_at * span / (1 - 2 * th.YOUNG), span))
     cadence = span / max(row.samples - 1, 1)
     if (row.on_stairs or main.pause_left) and (not rises or main.bounded > th.LIKELY):
-        least = "a night or a weekend" if main.pause_left else "the one before it, on lower ground"
-        until = _at(start, span * (1 + max(row.unrested, main.pause_left)), span)
         kind = OpenKind.PAUSED if main.pause_left else OpenKind.UNRESTED
-        return Open(kind, f"its last rest is no longer than {least}", until)
+        return _open(kind, _at(start, span * (1 + max(row.unrested, main.pause_left)), span))
     if rises and pool.rise_samples < th.ONE_RISE_SAMPLES and row.growing > th.LIKELY:
-        span_words = "since its start" if row.from_start else "for a part of the time only"
-        why = f"it has risen {span_words}, as a cache does that fills"
         needed = row.samples * th.ONE_RISE_SAMPLES / max(pool.rise_samples, 1.0)
-        return Open(OpenKind.ONE_RISE, why, _at(start, needed * cadence, span))
+        since = "since its start" if row.from_start else "for a part of the time only"
+        return _open(OpenKind.ONE_RISE, _at(start, needed * cadence, span), since=since)
     if row.samples < th.FEW_SAMPLES:
-        why = f"there are only {row.samples} samples, and {th.ONE_RISE_SAMPLES} show whether it goes on"
-        return Open(OpenKind.FEW_SAMPLES, why, _at(start, th.ONE_RISE_SAMPLES * cadence, span))
+        until = _at(start, th.ONE_RISE_SAMPLES * cadence, span)
+        return _open(OpenKind.FEW_SAMPLES, until, seen=row.samples, enough=th.ONE_RISE_SAMPLES)
     lives, rising = pool.lives_judged, pool.lives_rising
     if lives > 1 and 0 < rising < lives:
-        return Open(OpenKind.LIVES_DIFFER, f"it rises in {rising} of {lives} lives only", _at(start, 2 * span, span))
+        return _open(OpenKind.LIVES_DIFFER, _at(start, 2 * span, span), rising=rising, lives=lives)
     growth, floor = row.growth_per_day, row.floor_per_day
     if rises and growth > 0 and growth < floor and row.growing > row.unresolved:
         # The floor falls with the window's length to the power of one and a half.
-        pace, least = rate(growth, digits=2), rate(floor, digits=2)
-        why = f"it grows by {pace}, and growth below {least} cannot be told from noise"
-        return Open(OpenKind.FAINT, why, _at(start, span * (floor / growth) ** (2 / 3), span))
-    why = "it neither rises nor rests clearly enough"
-    if rises:
-        slows = row.family in SLOWING_DOWN or records.Halt.SLOWING in main.halts
-        why = "the rise slows down, and may end or go on" if slows else "it rises, but not steadily enough to tell"
-    return Open(OpenKind.SLOWING, why, _at(start, _LONGER * span, span))
-
-
-#: Continues what is said of too few samples.
-_A_TREND: Final = f"; a trend takes at least {th.FEW_SAMPLES} of one life"
+        until = _at(start, span * (floor / growth) ** (2 / 3), span)
+        return _open(OpenKind.FAINT, until, pace=growth, least=floor)
+    slows = row.family in SLOWING_DOWN or records.Halt.SLOWING in main.halts
+    name = None if rises and slows else "unsteady" if rises else "neither"
+    return _open(OpenKind.SLOWING, _at(start, _LONGER * span, span), name=name)
 
 
 def _too_few(main: Opinion | None, rejected: Sequence[Rejected], kills: int) -> Open:
     if kills:
-        return Open(OpenKind.KILLED, f"each of {kills:,} OOM kills came before a trend could show", None)
+        return _open(OpenKind.KILLED, kills=kills)
     if main is None:
-        return Open(OpenKind.TOO_FEW, f"no sample of it can be used{_A_TREND}", None)
+        return _open(OpenKind.TOO_FEW, name="no_sample", least=th.FEW_SAMPLES)
     samples = main.life.samples
     if rejected and samples >= th.FEW_SAMPLES:
         return Open(OpenKind.REJECTED, rejected[0].detail.rstrip("."), None)
     cadence = main.life.seconds / (samples - 1) if samples > 1 else None
     until = main.life.start + dt.timedelta(seconds=(th.FEW_SAMPLES - 1) * cadence) if cadence else None
-    why = f"there {'is' if samples == 1 else 'are'} {count(samples, 'sample')}{_A_TREND}"
-    return Open(OpenKind.TOO_FEW, why, until if until is None or until > main.life.end else None)
+    until = until if until is None or until > main.life.end else None
+    return _open(OpenKind.TOO_FEW, until, samples=samples, least=th.FEW_SAMPLES)
 
 
 def _at(start: dt.datetime, needed_seconds: float, seen_seconds: float) -> dt.datetime:
@@ -279,7 +271,7 @@ def reason(situation: Situation) -> str:
             lengths = [opinion.life.hours for opinion in pool.opinions]
             why = situation.runs_killed + (f", the longest after {hours(max(lengths))}" if lengths else "")
         return sentence(why)
-    signal = SIGNAL_WORDS.get(main.reading.signal, main.reading.signal)
+    signal = signal_word(main.reading.signal)
     span = hours(main.life.hours)
     floor = rate(row.detection_floor_bytes_per_day, digits=2)
     if row.verdict == Verdict.LEAK:
@@ -684,7 +676,7 @@ def _settling(question: Open, main: Opinion, since: dt.datetime) -> Evidence:
 
 
 def _trend(row: VerdictRow, main: Opinion, reading: Reading) -> Iterator[Evidence]:
-    signal = SIGNAL_WORDS.get(reading.signal, reading.signal)
+    signal = signal_word(reading.signal)
     grows = reading.family in GROWTH_FAMILIES and reading.growing > th.LIKELY
     strength = max(reading.growing, reading.bounded, reading.unresolved)
     weight = 3 if strength > th.STRONG else 2 if strength > th.GOOD else 1

@@ -24,7 +24,7 @@ from rmtoolkit.limits.history import Need, as_need
 from rmtoolkit.limits.history import needs as gathered_needs
 from rmtoolkit.limits.risk import USUAL, Margins, Prices, as_margins, of_needs, own_end, paired, with_own
 from rmtoolkit.recording import Later, Recording, as_recording, read_recording
-from rmtoolkit.schema import WORKLOAD, Report
+from rmtoolkit.schema import UNREAD, WORKLOAD, Report
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -164,25 +164,23 @@ class Assessment:
 
     def __repr__(self) -> str:
         counts = self.workloads["verdict"].value_counts(sort=True).iter_rows()
-        count = self.workloads.height
         said = ", ".join(f"{n} {verdict}" for verdict, n in counts)
-        return f"<Assessment: {count:,} workload{'' if count == 1 else 's'}: {said}>"
+        return f"<Assessment: {text.count(self.workloads.height, 'workload')}: {said}>"
 
     def __getstate__(self) -> dict[str, object]:
         """Make what is not made yet: how cannot be sent."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def _repr_html_(self) -> str:
-        from rmtoolkit._html import el, framed, table, with_code  # noqa: PLC0415 - only notebooks show it
+        from rmtoolkit._html import el, framed, not_complete, table, with_code  # noqa: PLC0415 - only notebooks show it
 
         left = self.workloads.height - _SHOWN_WORKLOADS
-        missing = self.incomplete
         shown = self.workloads.head(_SHOWN_WORKLOADS).iter_rows(named=True)
         more = f"and {text.count(left, 'more workload')}: all columns and rows are in .workloads"
         return framed(
             "rm-assessment",
             el("div", el("b", text.printable(self.fleet.sentence))),
-            el("p", el("b", "Not complete: "), missing) if missing else None,
+            not_complete(self.incomplete),
             table(_HEADS, ((*_cells(row), with_code(row["next_text"])) for row in shown), inline=True),
             el("p", more) if left > 0 else None,
         )
@@ -200,7 +198,7 @@ class Assessment:
 
 
 def _incomplete(report: Report) -> str | None:
-    lost = sum(amount for reason, amount in report.left_out.items() if "could not be read" in reason)
+    lost = report.left_out.get(UNREAD, 0)
     lines = (*report.unusable, *report.partial)
     said = [text.printable(line).rstrip(".") for line in lines[:_SHOWN_PARTIAL]]
     if report.is_noticeable:

@@ -94,7 +94,7 @@ class Comparison:
     def summary(self) -> str:
         """Put all of it in plain text: the headline, the layers, what stands around them."""
         lines = [self.headline, *([self.limit_text] if self.limit_text else [])]
-        lines += [f"Not complete: {self.incomplete}", ""] if self.incomplete else [""]
+        lines += [*text.not_complete(self.incomplete), ""]
         for layer, local, cluster, change, why in self.rows():
             lines.append(f"{change:>9}  {layer}: {local} locally, {cluster} in the cluster")
             lines += [f"           {why}"] if why else []
@@ -109,7 +109,7 @@ class Comparison:
         return f"<Comparison: {text.printable(self.headline)}>"
 
     def _repr_html_(self) -> str:
-        from rmtoolkit._html import breakable, el, framed, table  # noqa: PLC0415 - only notebooks and pages show it
+        from rmtoolkit._html import breakable, el, framed, not_complete, table  # noqa: PLC0415 - only notebooks and pages show it
 
         heads = (("Layer", ""), ("Local", "n"), ("Cluster", "n"), ("Difference", "n"), ("Why", ""))
         beside = (("Around it", ""), ("Local", ""), ("Cluster", ""))
@@ -120,7 +120,7 @@ class Comparison:
         return framed(
             "rm-comparison",
             el("p", el("b", text.printable(self.headline)), " ", text.printable(self.limit_text or "")),
-            el("p", el("b", "Not complete: "), self.incomplete) if self.incomplete else None,
+            not_complete(self.incomplete),
             table(heads, layers, caption="Layer by layer, mean of the later half of the longest run", inline=True),
             table(beside, around, caption="What stands around it", inline=True),
             style=";overflow-x:auto",

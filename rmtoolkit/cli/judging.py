@@ -139,8 +139,8 @@ def report(options: argparse.Namespace) -> int:
         _sources.say("Files", write_beside(found, options.beside))
     fleet = found.found.fleet
     print(f"Covers {fleet.workloads:,} of {fleet.workloads:,} workloads. {fleet.sentence}")
-    if found.found.incomplete is not None:
-        print(f"Not complete: {found.found.incomplete}")
+    for line in text.not_complete(found.found.incomplete):
+        print(line)
     return _sources.status(fleet, options.fail_on)
 
 

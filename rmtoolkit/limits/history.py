@@ -532,7 +532,7 @@ def needs(recording: Recording, verdicts: pl.DataFrame | None = None, *, request
 
 _OF_VERDICT: Final = (
     *("verdict", "pattern", "also", "cause", "leak_probability", "growth_bytes_per_day"),
-    *("startup_peak_bytes", "settled_bytes", "peak_bytes", "next_step", "ahead"),
+    *("startup_peak_bytes", "settled_bytes", "peak_bytes", "ahead"),
 )
 _SAID: Final = pl.col("evidence").list.eval(pl.element().struct.field("statistic"))
 #: Whether a gauge was rejected whose right figures would settle the verdict, or the limit.

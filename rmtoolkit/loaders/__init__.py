@@ -20,7 +20,7 @@ from rmtoolkit.loaders import _files
 from rmtoolkit.loaders.prometheus import is_remote_read
 from rmtoolkit.recording import Recording, as_recording, concat, reading
 from rmtoolkit.schema import BYTE_SIGNALS
-from rmtoolkit.text import and_more, count, texts
+from rmtoolkit.text import and_more, count, texts, unread
 
 
 class Form(StrEnum):
@@ -280,8 +280,7 @@ def _near(named: Sequence[_files.PathLike], options: Mapping[str, Any], cut_by: 
     if foreign := [file for file in skipped if file in given]:
         warn(f"{count(len(foreign), 'source holds', 'sources hold')} no recording: {_named(foreign, _WARNED)}")
     if failed := sorted_out.failed:
-        said = f"{len(failed):,} of {count(len(found), 'file')} could not be read"
-        warn(f"{said}: {_named(failed, _WARNED)}; the first: {next(iter(failed.values()))}")
+        warn(f"{unread(len(failed), len(found))}: {_named(failed, _WARNED)}; the first: {next(iter(failed.values()))}")
     _files.warn_of_names(recording.report, "in these files")
     told = [error or f"Could not read {quote_path(file)}, either." for file, error in failed.items()]
     notes = (f"skipped, no recording: {_named(skipped)}",) * bool(skipped)

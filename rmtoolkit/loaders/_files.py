@@ -24,7 +24,7 @@ from rmtoolkit._io import is_lake
 from rmtoolkit.exceptions import ReadError, quote, quote_path, system_words, warn
 from rmtoolkit.loaders._timestamps import Kind, Stamp, find
 from rmtoolkit.recording import Recording, refuse_doubled, warn_of_doubts
-from rmtoolkit.text import and_more, count, looks, printable, texts
+from rmtoolkit.text import and_more, looks, printable, texts, unread
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -303,7 +303,7 @@ def read_each(files: Sequence[PathLike], read: Callable[[PathLike], object], *, 
     if len(failed) == len(files):
         raise failed[0] if failed else ReadError.at("[]", found="an empty list of files", expected=expected)
     if failed:
-        warn(f"{len(failed):,} of {count(len(files), 'file')} could not be read; the first: {failed[0]}")
+        warn(f"{unread(len(failed), len(files))}; the first: {failed[0]}")
     return failed
 
 

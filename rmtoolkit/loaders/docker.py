@@ -690,7 +690,7 @@ def _put_together(found: Found, paths: Sequence[str | os.PathLike[str]], workloa
         found=tuple(kind for kind, there in kinds.items() if there),
         missing=tuple(what for what, lacking in lacks.items() if lacking),
         left_out=+found.left_out,
-        unusable=in_doubt(*(PODMAN,) * found.podman),
+        unusable=in_doubt(*([PODMAN] if found.podman else [])),
         time_axis="; ".join(dict.fromkeys(found.axes)),
     )
     if parted_by_file:

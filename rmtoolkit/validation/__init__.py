@@ -11,7 +11,7 @@ from rmtoolkit import schema, text
 from rmtoolkit._parallel import parallel_map
 from rmtoolkit._tables import FOLLOWS, beside, conform, in_force, one_signal
 from rmtoolkit.exceptions import fault
-from rmtoolkit.recording import Recording, as_recording, words_of
+from rmtoolkit.recording import Recording, as_recording
 from rmtoolkit.text import MI
 
 if TYPE_CHECKING:
@@ -469,7 +469,7 @@ _STAND_INS = {"footprint": "the memory of the process", "limit": "the limit", "f
 
 
 def _word(signal: str) -> str:
-    return _STAND_INS.get(signal) or words_of(signal)
+    return _STAND_INS.get(signal) or text.signal_word(signal)
 
 
 def _sentence(row: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from rmtoolkit import text
-from rmtoolkit._html import Markup, breakable, el, folded, join, table, wide, with_code
+from rmtoolkit._html import Markup, breakable, el, folded, join, not_complete, table, wide, with_code
 from rmtoolkit.schema import Ending, Outlook, Verdict
 from rmtoolkit.views import charts
 
@@ -23,13 +23,9 @@ if TYPE_CHECKING:
 SHOWN_NAME: Final = 160
 
 
-def incomplete(said: str | None, **attributes: object) -> Markup | None:
-    return None if said is None else el("p", el("b", "Not complete: "), said, **attributes)
-
-
 def caveats(found: Assessment) -> Markup:
     age = found.fleet.age_sentence
-    lacks = incomplete(found.incomplete, class_="warned", role="alert")
+    lacks = not_complete(found.incomplete, class_="warned", role="alert")
     return join(lacks, el("p", text.told(age), class_="warned") if age is not None else None)
 
 
@@ -110,7 +106,7 @@ def _growth(row: Row) -> Markup:
 
 
 def _growth_of(row: Row) -> str:
-    return f"Growth of {text.SIGNAL_WORDS.get(row['signal'] or '', 'memory')}"
+    return f"Growth of {text.signal_word(row['signal'])}"
 
 
 def _span(row: Row) -> str:
@@ -170,7 +166,7 @@ def _seen(item: Row) -> tuple[str | None, str | None]:
         return None, None
     is_known = item.get("start") is not None and item.get("end") is not None
     window = text.period(item["start"], item["end"]) if is_known else None
-    return text.SIGNAL_WORDS.get(item.get("signal") or "", item.get("signal")), window
+    return text.signal_word(item["signal"]) if item.get("signal") else None, window
 
 
 _EVIDENCE: Final[Sequence[Column]] = (
@@ -319,8 +315,8 @@ def quality(
     said.append(f"{text.count(len(gaps), 'gap')} of {text.hours(lost)} in all" if gaps else "no gaps")
     items = [*said, *filter(None, [_every(cadence)])]
     items += [
-        f"{text.SIGNAL_WORDS.get(found['signal'] or '', text.printable(found['signal']))}: "
-        f"{text.printable(found['detail'])} {'Not used as evidence.' if found['rejected'] else 'Used all the same.'}"
+        f"{text.signal_word(found['signal'])}: {text.printable(found['detail'])} "
+        f"{'Not used as evidence.' if found['rejected'] else 'Used all the same.'}"
         for found in findings[:_SHOWN]
     ]
     said += [f"{len(findings):,} doubtful"] if findings else []

@@ -32,7 +32,7 @@ def rules(found: Assessment) -> str:
         {"name": f"rmtoolkit {row['anchor']}", "rules": [_rule(row, alert) for alert in watching]}
         for row, watching in _watched(found)
     ]
-    return (f"# Not complete: {found.incomplete}\n" if found.incomplete else "") + _yaml({"groups": groups})
+    return "".join(f"# {line}\n" for line in text.not_complete(found.incomplete)) + _yaml({"groups": groups})
 
 
 def _watched(found: Assessment) -> Iterator[tuple[Row, list[Alert]]]:
@@ -167,7 +167,7 @@ def dashboard(found: Assessment) -> str:
             panels.append(_panel(len(panels), "timeseries", _title(shows), place) | {"targets": [target]})
         top += 1 + -(-queries.height // 3) * 7
     left = found.workloads.height - rows.height
-    said = [f"Not complete: {found.incomplete}"] if found.incomplete else []
+    said = text.not_complete(found.incomplete)
     said += [f"{text.count(left, 'workload')} more have no panels here."] if left else []
     source = {"type": "datasource", "name": "datasource", "label": "Data source", "query": "prometheus"}
     document = {

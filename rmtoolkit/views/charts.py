@@ -126,7 +126,7 @@ class Sparks:
         starts = times[:1] if lives.is_empty() else lives["start"].to_physical().to_numpy()
         runs = _plot.stretches(times, np.searchsorted(starts, times, side="right"))
         pieces = tuple((times[low:high], values[low:high]) for low, high in runs)
-        return Curve(text.SIGNAL_WORDS.get(signal, signal), "ink", pieces)
+        return Curve(text.signal_word(signal), "ink", pieces)
 
     def of(self, container: int) -> Markup | str:
         if (line := self.curve(container)) is None:

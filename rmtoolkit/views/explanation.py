@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from rmtoolkit import text
-from rmtoolkit._html import Markup, document, el, folded
+from rmtoolkit._html import Markup, document, el, folded, not_complete
 from rmtoolkit.assessment import Assessment, assess
 from rmtoolkit.assessment.comparison import Comparison, find_row
 from rmtoolkit.exceptions import RmtoolkitError
@@ -85,8 +85,7 @@ class Explanation:
         >>> explain(table, "api").summary().splitlines()[0].split(". ")[0]
         'api does not leak: it stays at 50 Mi'
         """
-        lines = [self.row["explanation"]]
-        lines += [f"Not complete: {self.incomplete}"] if self.incomplete else []
+        lines = [self.row["explanation"], *text.not_complete(self.incomplete)]
         lines += filter(None, (_risk_words(self.row), self.row["foretold"]))
         lines += ["", f"Next: {self.row['next_step']}"]
         for then in self.advice[1:].iter_rows(named=True):
@@ -127,7 +126,7 @@ class Explanation:
             el(
                 "div",
                 el("style", STYLE),
-                _tables.incomplete(self.incomplete),
+                not_complete(self.incomplete),
                 answer,
                 el("p", risk, class_="note") if risk else None,
                 _tables.evidence(row, where=True),

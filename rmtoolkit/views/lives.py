@@ -5,17 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import polars as pl
 from msgspec import Struct
 
 from rmtoolkit import text
 from rmtoolkit._html import Markup, el
-from rmtoolkit.schema import FOOTPRINTS
 from rmtoolkit.views._plot import Box, Line, Piece, Place, Plot, Point, Scale, Shape, age_ticks, memory_ticks, thin
 from rmtoolkit.views._plot_svg import picture
-from rmtoolkit.views.timeline import Parts, ms
+from rmtoolkit.views.timeline import LINES, Parts, ms
 
 if TYPE_CHECKING:
+    import polars as pl
     from numpy.typing import NDArray
 
 WIDTH: Final = 400
@@ -35,14 +34,15 @@ class Life(Struct, frozen=True):
 
 
 def collect(samples: Parts, lives: pl.DataFrame, signal: str | None) -> list[Life]:
-    amount = pl.coalesce([signal] if signal else FOOTPRINTS).alias("bytes")
     found: list[Life] = []
     for row in lives.sort("end", maintain_order=True).reverse().iter_rows(named=True):
         frame = samples.get(row["container_id"])
         start, end = ms(row["start"]), ms(row["end"])
         times = frame["time"].to_physical().to_numpy()
         first, last = np.searchsorted(times, [start, end + 1])
-        part = frame[int(first) : int(last)].select("time", amount).drop_nulls()
+        # One signal for all of a container: a curve from one to the other would rise or fall by itself.
+        name = signal or next((name for name in LINES if frame[name].count()), LINES[0])
+        part = frame[int(first) : int(last)].select("time", bytes=name).drop_nulls()
         if part.height:
             ages = part["time"].to_physical().to_numpy() - start
             found.append(Life(ages, part["bytes"].to_numpy().astype(np.float64), row["ended"]))
@@ -84,7 +84,7 @@ def plotted(shown: list[Life], row: dict[str, Any]) -> Plot:
 
 
 def titled(row: dict[str, Any], name: str) -> tuple[str, str]:
-    parts = [f"{text.SIGNAL_WORDS.get(row['signal'] or '', 'memory')} by time since start"]
+    parts = [f"{text.signal_word(row['signal'])} by time since start"]
     parts += [text.runs_killed(row["runs_killed"], row["runs"], row["kills"])] if row["kills"] else []
     if row["run_peak_low_bytes"] is not None:
         low, high = (text.memory(row[f"run_peak_{end}_bytes"]) for end in ("low", "high"))

@@ -50,7 +50,7 @@ def table(
     lines = list(answer)
     if rows.height:
         lines += text.wrapped(about(found, source), width)
-        lines += text.wrapped(f"Not complete: {found.incomplete}", width) if found.incomplete else []
+        lines += [part for line in text.not_complete(found.incomplete) for part in text.wrapped(line, width)]
         lines += [""]
         lines += [*_blocks(rows, pen), *_closing(rows, width)] if details else [*_lines(rows, pen), ""]
         if not details:
@@ -156,7 +156,7 @@ def _figures(rows: list[dict[str, Any]]) -> list[str]:
 
 def _closing(rows: pl.DataFrame, width: int) -> list[str]:
     signals = rows["signal"].drop_nulls().unique(maintain_order=True)
-    *most, last = [text.SIGNAL_WORDS.get(str(name), str(name)) for name in signals] or ["memory"]
+    *most, last = map(text.signal_word, signals) if signals.len() else [text.signal_word(None)]
     of = f"{', '.join(most)} or {last}, the most reliable signal of each workload" if most else last
     return ["", *text.wrapped(f"Growth is of {of}. Intervals: -o verdicts.json", width)]
 
@@ -170,8 +170,7 @@ def limits_table(found: Assessment, *, details: bool, width: int) -> str:
         f"{text.count(len(rows), 'workload')}{': ' + said if said else ''}. Limits for at most "
         f"{text.chance(found.oom_probability)} chance of an OOM kill in 7 days."
     )
-    lines = [answer]
-    lines += [f"Not complete: {found.incomplete}"] if found.incomplete else []
+    lines = [answer, *text.not_complete(found.incomplete)]
     # Where the margins come from is said once, not in every row.
     margins = found.workloads["margins"].unique(maintain_order=True).drop_nulls()
     lines += [f"Margins: {text.printable(origin)}." for origin in margins]

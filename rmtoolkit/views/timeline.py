@@ -163,7 +163,7 @@ def layers(cutter: Cutter, line: str, row: dict[str, Any]) -> tuple[Layer, ...]:
     elif "anon_bytes" in known and footprint:
         wanted = [("anonymous memory", "whole", "outside"), rest]
     else:
-        curve = cutter.curve(known[line], text.SIGNAL_WORDS[line], "whole")
+        curve = cutter.curve(known[line], text.signal_word(line), "whole")
         return (Layer(curve, curve.last_bytes),)
     tops = edges(cutter.samples)
     stack = cutter.stack([(name, token, tops[top].to_numpy()) for name, token, top in wanted if tops[top].count()])
@@ -263,7 +263,7 @@ class Timelines:
             now=now,
             until=until,
             current=not self.stale and (self.newest is None or self.newest - now <= 2 * step_ms),
-            line=cutter.curve(cutter.values[known[0]], text.SIGNAL_WORDS[known[0]], "ink"),
+            line=cutter.curve(cutter.values[known[0]], text.signal_word(known[0]), "ink"),
             rss=cutter.curve(rss, "RSS", "ink-3") if rss is not None else None,
             layers=layers(cutter, known[0], row),
             limits=steps(settings, "limit", left, until),
@@ -271,7 +271,7 @@ class Timelines:
             events=happened(self.events.get(container), start, now, until),
             gaps=cutter.gaps(known[0]),
             fits=_fits(fits, until - left),
-            fit_name="" if fits.is_empty() else text.SIGNAL_WORDS.get(str(fits["signal"][0]), ""),
+            fit_name="" if fits.is_empty() else text.signal_word(fits["signal"][0]),
             forecast=forecast,
         )
 
@@ -329,7 +329,7 @@ _CLOSE: Final = 3
 _STRUCK: Final = 11
 #: So many events are told in words; at one of so many fits, the longest ones, stands what they say.
 _TOLD: Final = 8
-_LIVE: Final = text.SIGNAL_WORDS["allocated_bytes"]
+_LIVE: Final = text.signal_word("allocated_bytes")
 
 #: Events nearer than this many px are one mark: a kill and the restart after it.
 _NEAR: Final = 5

@@ -219,6 +219,17 @@ def test_a_long_pod_that_surely_grows_stands_for_short_ones_that_look_surer() ->
     assert pool.main is long.main
 
 
+@pytest.mark.parametrize("order", [1, -1], ids=["as they are", "turned around"])
+def test_of_pods_that_are_as_sure_the_longest_is_told_of(order: int) -> None:
+    """The last digits of a chance, and the order of pods, choose nobody: length does, then who began last."""
+    old, new, short = (
+        pool_lives([life(number, growing, 0.01, length=length, ended="running")])
+        for number, growing, length in ((0, 0.95, 48), (3, 0.9501, 48), (4, 0.9502, 44))
+    )
+    assert pool_instances([old, new, short][::order])[0].main is new.main
+    assert pool_instances([old, short][::order])[0].main is old.main
+
+
 def test_rises_one_after_the_other_are_seen_for_as_long_as_one_of_their_length() -> None:
     """Pods that follow each other tell what restarts of one process tell; side by side they tell it once."""
     samples = []

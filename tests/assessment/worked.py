@@ -17,7 +17,7 @@ import polars as pl
 import rmtoolkit as rm
 from rmtoolkit.assessment import WORKLOADS, _incomplete, _rows, _totals
 from rmtoolkit.limits.backtest import FORETOLD
-from rmtoolkit.schema import LOST_ROWS, LOST_VALUES, WORKLOAD, Action, Alarm, Report
+from rmtoolkit.schema import LOST_ROWS, LOST_VALUES, UNREAD, WORKLOAD, Action, Alarm, Report
 from tests import fleet
 from tests.analysis.curves import BEGIN
 from tests.written import markup, plain, write
@@ -277,7 +277,7 @@ def _longer(found: rm.Assessment) -> pl.DataFrame:
 
 def _lacking(number: int = 40) -> list[Any]:
     """What is said to be missing, of reports drawn by lot."""
-    reasons = (*LOST_VALUES, *LOST_ROWS, "lines that could not be read", "something else")
+    reasons = (*LOST_VALUES, *LOST_ROWS, UNREAD, "something else")
     lines = ("a store did not answer.", "no owners", "a\tb", "c", "d")
     told = []
     for seed in range(number):

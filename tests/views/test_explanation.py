@@ -18,7 +18,7 @@ from rmtoolkit.cli import main
 from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError
 from rmtoolkit.loaders import read
 from rmtoolkit.recording import concat
-from rmtoolkit.text import SIGNAL_WORDS, period, wrapped
+from rmtoolkit.text import period, signal_word, wrapped
 from rmtoolkit.views import _tables as tables
 from rmtoolkit.views.explanation import Explanation, explain
 from rmtoolkit.views.terminal import table as terminal_table
@@ -270,7 +270,7 @@ def test_what_to_do_stands_before_what_it_rests_on(samples: Assessment, sample: 
         window = period(item["start"], item["end"])
         line = next(line for line in lines if f" {item['text']}: {item['value']}" in line)
         assert (window in line) is (window not in usual)
-        if signal := SIGNAL_WORDS.get(item["signal"] or "", item["signal"]):
+        if signal := item["signal"] and signal_word(item["signal"]):
             assert (f" ({signal}" in line) is not usual.startswith(signal)
 
 

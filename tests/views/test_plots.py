@@ -14,7 +14,7 @@ import vl_convert
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.views import _plot, timeline
+from rmtoolkit.views import _plot, lives, timeline
 from rmtoolkit.views.timeline import Timelines
 
 if TYPE_CHECKING:
@@ -108,6 +108,15 @@ def test_whatever_says_how_much_is_used_is_drawn(name: str, signal: str, samples
     table = pl.DataFrame({"time": range(0, 60 * samples, 60), "workload": "api", signal: 50 << 20})
     drawn = values(PLOTS[name](table))
     assert 50 << 20 in {row.get(edge) for row in drawn for edge in ("v", "v2")}
+
+
+def test_a_life_is_drawn_of_one_signal() -> None:
+    """Where the working set is missing in a scrape, the curve does not fall to the RSS and back."""
+    sizes = {"working_set_bytes": [100 << 20, None] * 4, "rss_bytes": [50 << 20] * 8}
+    found = rm.assess(pl.DataFrame({"time": range(0, 480, 60), "workload": "api", **sizes}))
+    assert found.workloads["signal"].to_list() == [None]
+    (life,) = lives.collect(Timelines(found).samples, found.lives, None)
+    assert set(life.values) == {100 << 20}
 
 
 def test_of_many_lives_the_newest_are_drawn() -> None:

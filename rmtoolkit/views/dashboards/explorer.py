@@ -176,9 +176,6 @@ def _patch(scene: Scene, chosen: Chosen, kind: str | None) -> Markup:
     return el("section", head, el("pre", written, class_="rm-code", tabindex=0, role="group", aria_label=title))
 
 
-MI: Final = text.MI
-
-
 class LimitExplorer(_base.Board):
     """Sliders over limit, startup, threads, traffic and prices, and what they change.
 
@@ -229,7 +226,7 @@ class LimitExplorer(_base.Board):
     """
 
     workload = traitlets.Unicode()
-    limit_bytes = traitlets.Int(MI, min=1)
+    limit_bytes = traitlets.Int(text.MI, min=1)
     startup_bytes = traitlets.Float(None, allow_none=True, min=0.0)
     spread_seconds = traitlets.Float(0.0, min=0.0)
     threads = traitlets.Int(None, allow_none=True, min=0)
@@ -372,7 +369,7 @@ class LimitExplorer(_base.Board):
         self.threads, self.reserve_limit = measured_threads(past), need.whole
         row = self._rows[self.workload]
         self.limit_bytes = tried_first(need, row)
-        top, height = self.threads or 0, (spike or 0.0) / MI
+        top, height = self.threads or 0, (spike or 0.0) / text.MI
         self._set("startup_bytes", height, max(2 * height, 1), known=spike is not None)
         self._set("spread_seconds", 0, 1800, known=spike is not None)
         self._set("threads", top, max(4 * top, 8), known=past.threads is not None)
@@ -404,7 +401,7 @@ class LimitExplorer(_base.Board):
     def _change(self) -> Change:
         past, scale = self._past_of(self.workload), 1.0
         spike = measured_spike(past)
-        if spike is not None and self.startup_bytes is not None and abs(self.startup_bytes - spike) >= MI / 2:
+        if spike is not None and self.startup_bytes is not None and abs(self.startup_bytes - spike) >= text.MI / 2:
             scale = self.startup_bytes / spike
         threads = None if self.threads == measured_threads(past) else self.threads
         spread = self.spread_seconds
@@ -432,8 +429,8 @@ class LimitExplorer(_base.Board):
 
     def _follow_scene(self) -> None:
         """Give the limit its range, its tick and its presets, and say what all this rests on."""
-        found, limit = self.scene, self.limit_bytes / MI
-        low, high = min(found.low / MI, limit), max(found.high / MI, limit)
+        found, limit = self.scene, self.limit_bytes / text.MI
+        low, high = min(found.low / text.MI, limit), max(found.high / text.MI, limit)
         step = 1.0 if high - low >= _FINE else (high - low) / _FINE
         for part in (self._limit.slider, self._limit.number):
             part.step = step
@@ -442,7 +439,7 @@ class LimitExplorer(_base.Board):
             self._tick.value = ""
         else:
             # Our limit on the slider; the rule reaches one slider only, since each dashboard has a page of its own.
-            place = 100 * (found.ours_bytes / MI - low) / max(high - low, 1e-9)
+            place = 100 * (found.ours_bytes / text.MI - low) / max(high - low, 1e-9)
             self._tick.value = el("span", "", class_="rm-tick", style=f"--at:{place:.2f}%")
         options = [(point.words, point.limit_bytes) for point in limit_charts.named(found)]
         # Options that are set anew are drawn anew, and the first is chosen meanwhile.
@@ -457,7 +454,7 @@ class LimitExplorer(_base.Board):
 
     def _limit_changed(self) -> None:
         with self._wiring.quiet():
-            self._limit.reach(self.limit_bytes / MI)
+            self._limit.reach(self.limit_bytes / text.MI)
             self._press()
         self._draw()
 
@@ -487,7 +484,7 @@ _FINE: Final = 64
 
 
 def _unit(name: str) -> int:
-    return MI if name.endswith("_bytes") else 1
+    return text.MI if name.endswith("_bytes") else 1
 
 
 def _about(found: Scene, need: Need) -> Markup:

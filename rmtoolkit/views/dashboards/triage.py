@@ -288,7 +288,7 @@ def _ages(judged: Case, state: State, row: dict[str, Any]) -> Markup:
     found = lives.collect(judged.timelines.samples, _in(judged.found.lives, ids), row["signal"])
     count = row["runs"]
     title = "One life by age" if count == 1 else f"{_COUNTS.get(count, f'{count:,}')} lives by age"
-    heading = el("h2", title, el("span", text.SIGNAL_WORDS.get(row["signal"] or "", "memory"), class_="note"))
+    heading = el("h2", title, el("span", text.signal_word(row["signal"]), class_="note"))
     if not found:
         return join(el("h2", "Lives by age"), el("p", "There is no sample to draw.", class_="note"))
     return join(heading, lives.draw(found, row, state.workload))

@@ -19,7 +19,7 @@ import polars as pl
 
 from rmtoolkit import text
 from rmtoolkit._accepted import Acknowledgement, read_acknowledgements
-from rmtoolkit._html import Markup, document, el, folded, headed, join, wide, with_code
+from rmtoolkit._html import Markup, document, el, folded, headed, join, not_complete, wide, with_code
 from rmtoolkit._io import check_target, replacing
 from rmtoolkit.assessment import Assessment, assess
 from rmtoolkit.exceptions import RmtoolkitError, fault, quote, spared, warn
@@ -214,7 +214,7 @@ def page(contents: Contents, *, written: dt.datetime | None = None) -> str:
         "main",
         sections.top(found, contents.title),
         sections.heading(found),
-        _part("What was left out", _tables.incomplete, found.incomplete, class_="warned", role="alert"),
+        _part("What was left out", not_complete, found.incomplete, class_="warned", role="alert"),
         _part("What was raised again", sections.raised_again, rows),
         _part("The totals", sections.tiles, found, there),
         _part("What to do", sections.acts, found, contents.awake),

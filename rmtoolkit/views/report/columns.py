@@ -114,7 +114,7 @@ def _growth(about: Row) -> object:
         return text.NOT_APPLICABLE if about["verdict"] == Verdict.NOT_LEAK else text.UNKNOWN
     interval = el("span", text.between(low, high), class_="small") if None not in (low, high) else None
     if text.grows_beside(about):
-        interval = el("span", f"of {text.SIGNAL_WORDS.get(about['signal'], 'memory')}", class_="small words")
+        interval = el("span", f"of {text.signal_word(about['signal'])}", class_="small words")
     return el("span", f"{'+' if rate > 0 else ''}{text.mi(rate)}", interval)
 
 

@@ -354,7 +354,7 @@ def _name(row: dict[str, Any]) -> str:
 
 _FINDINGS: Final[Sequence[Column]] = (
     ("Workload", "", _name),
-    ("Signal", "", lambda row: text.SIGNAL_WORDS.get(row["signal"] or "", text.printable(row["signal"]))),
+    ("Signal", "", lambda row: text.signal_word(row["signal"])),
     ("What cannot be right", "", lambda row: text.printable(row["detail"])),
     ("As evidence", "", lambda row: "not used" if row["rejected"] else "used"),
 )
