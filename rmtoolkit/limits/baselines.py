@@ -150,7 +150,7 @@ def krr_memory(recording: Recording) -> pl.DataFrame:
     """Compute what Robusta KRR's simple strategy would set as memory request and limit."""
     seen = _subquery(footprint(recording))
     found = seen.group_by("workload_row").agg(raw=pl.col("used_bytes").max(), points=pl.col("points").sum())
-    whole = _up((100 + _KRR_BUFFER_PERCENT) * pl.col("raw"), 100 * MI) * MI
+    whole = ((100 + _KRR_BUFFER_PERCENT) * pl.col("raw") + (100 * MI - 1)) // (100 * MI) * MI
     amount = pl.when(pl.col("points") >= _KRR_POINTS).then(pl.max_horizontal(whole, _KRR_FLOOR_BYTES))
     return _answer(recording, found, amount, pl.col("points").fill_null(0))
 
@@ -175,16 +175,11 @@ def _subquery(used: pl.DataFrame) -> pl.DataFrame:
     return found.filter(pl.col("points") > 0)
 
 
-def _up(value: pl.Expr, step: int) -> pl.Expr:
-    """Whole steps, rounded up; exact, since floats would not be."""
-    return (value + (step - 1)) // step
-
-
 def max_plus(recording: Recording, percent: float) -> pl.DataFrame:
     """Compute the highest working set over all pods and so many percent: the rule that every other has to beat."""
     # In thousandths of a percent, whole numbers: 200 × 1.15 is 229.99… as a float.
     thousandths = round(1000 * (100 + percent))
-    amount = _up(pl.col("peak") * thousandths, 100_000)
+    amount = (pl.col("peak") * thousandths + 99_999) // 100_000
     peaks = footprint(recording).group_by("workload_row").agg(peak=pl.col("used_bytes").max())
     return _answer(recording, peaks, amount)
 

@@ -120,7 +120,7 @@ def outcome(past: Past, need: Need, wanted: Change) -> Outcome:
 def _needed(past: Past, need: Need, used: Floats, killed: float | None, peaks: NDArray[np.int64]) -> Need:
     history = describe(past.block_peaks(used), past.history_seconds)
     base, spread, climbing = history.select("base_bytes", "spread", "climbing").row(0)
-    top = int(peaks[used[peaks].argmax()])
+    top, last = int(peaks[used[peaks].argmax()]), max(past.killed.filter("now")["time"], default=0)
     rank = min(int(np.ceil(_BUSY * (used.size - 1))), used.size - 1)
     return structs.replace(
         need,
@@ -128,6 +128,7 @@ def _needed(past: Past, need: Need, used: Floats, killed: float | None, peaks: N
         spread=spread,
         climbing=climbing,
         need_bytes=round(max(float(used[top]), killed or 0.0)),
+        need_since_bytes=round(float(used.max(where=past.times > last, initial=0.0))),
         peak_bytes=round(float(used[top])),
         peak_pod=past.pods[int(past.pod[top])],
         peak_time=pl.Series([int(past.times[top])]).cast(pl.Datetime("ms", "UTC"))[0],

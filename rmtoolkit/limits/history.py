@@ -14,7 +14,7 @@ from rmtoolkit._tables import FOLLOWS, beside, conform, ever, in_force, one_sign
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.judge import judge
 from rmtoolkit.analysis.records import REJECTED, Ahead
-from rmtoolkit.exceptions import ColumnError, RmtoolkitError, UnknownWorkloadError
+from rmtoolkit.exceptions import ColumnError, RmtoolkitError, UnknownWorkloadError, quote, warn
 from rmtoolkit.schema import ABSURD_BYTES, FOOTPRINTS, NUMBER, TIME, WORKLOAD, typed
 from rmtoolkit.validation import ABOVE_LIMIT
 
@@ -55,6 +55,8 @@ APART: Final = 1.1
 #: What the VPA recommender takes a killed container to need: at least so much more, and so many times as much.
 BUMP_BYTES: Final = 100 * 2**20
 BUMP_RATIO: Final = 1.2
+#: What is so long ago says half as much of the next kill: of 1, 2, 3, 4 and 8 weeks it foretold them best.
+FADES_HOURS: Final = 14 * 24.0
 #: What the kernel alone saw, and what was swapped out, is named from this share of the need on.
 _MATERIAL_USAGE: Final = 0.05
 #: What a need is made of where nothing tells page cache apart.
@@ -132,14 +134,11 @@ def block_peaks(used: pl.DataFrame, start: dt.datetime | None = None, end: dt.da
     )
 
 
-def describe(peaks: pl.DataFrame, history_seconds: float | pl.DataFrame) -> pl.DataFrame:
+def describe(peaks: pl.DataFrame, history_seconds: npt.ArrayLike) -> pl.DataFrame:
     """Say of every workload where its next peak is expected, and how far peaks lie above the mean."""
     number = peaks["workload_row"].rle_id().to_numpy()
     rows = peaks["workload_row"].unique(maintain_order=True)
-    if isinstance(history_seconds, pl.DataFrame):
-        length = beside(rows.to_frame(), history_seconds, "workload_row")["history_seconds"].to_numpy()
-    else:
-        length = np.full(rows.len(), history_seconds)
+    length = np.broadcast_to(history_seconds, rows.len())
     levels = np.full((rows.len(), BLOCKS), np.nan)
     levels[number, peaks["block"].to_numpy()] = np.log(np.maximum(peaks["peak_bytes"].to_numpy(), 1))
     seen = np.isfinite(levels).sum(axis=1)
@@ -199,8 +198,8 @@ def _medians(rows: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 def past_of(used: pl.DataFrame) -> pl.DataFrame:
     """Say of every workload how long it was seen, and what `describe` says of all that was."""
-    length = lengths(used)
-    return beside(length, describe(block_peaks(used), length), "workload_row")
+    length = lengths(used).sort("workload_row")
+    return beside(length, describe(block_peaks(used), length["history_seconds"]), "workload_row")
 
 
 def usage(recording: Recording) -> pl.DataFrame:
@@ -343,22 +342,27 @@ def workloads(recording: Recording) -> pl.DataFrame:
 def at_limits(about: pl.DataFrame, limits: Sequence[int] | int | pl.DataFrame) -> pl.DataFrame:
     """Put limits beside workloads: by the names that stand with them, or each beside all."""
     limit = "limit_bytes"
-    if not isinstance(limits, pl.DataFrame):
-        limits = pl.DataFrame({limit: limits}, schema={limit: pl.Float64})
-    if limit not in limits.columns:
-        raise ColumnError.missing(limit, limits.columns)
-    on = [name for name in WORKLOAD if name in limits.columns]
-    wanted = limits.select(*on, pl.col(limit).cast(pl.Int64)).drop_nulls(limit)
-    if not wanted.height or not bool((wanted[limit] > 0).all()):
-        msg = "Give one limit or more, each above zero bytes."
+    # A frame of pandas is one too.
+    given = pl.DataFrame(limits if hasattr(limits, "columns") else {limit: limits}, strict=False)  # type: ignore[arg-type]
+    if limit not in given.columns:
+        raise ColumnError.missing(limit, given.columns)
+    on = [name for name in WORKLOAD if name in given.columns]
+    wanted = given.select(pl.col(on).cast(pl.String), limit).drop_nulls(limit)
+    sizes = wanted[limit]
+    if not (sizes.len() and sizes.dtype.is_numeric() and sizes.cast(pl.Float64).is_between(1, 2 * ABSURD_BYTES).all()):
+        msg = f"Give one limit or more, each a number of bytes above zero, got {quote(sizes.to_list()[:3])}."
         raise RmtoolkitError(msg)
+    wanted = wanted.cast({limit: pl.Int64})
     if not on:
         return about.join(wanted, how="cross", maintain_order="left_right")
-    tried = about.join(wanted, on=on, nulls_equal=True, maintain_order="left_right")
-    if about.height and not tried.height:
-        asked, there = (frame.select(pl.concat_str(on, separator="/", ignore_nulls=True)) for frame in (wanted, about))
-        raise UnknownWorkloadError.named(asked.item(0, 0), there.to_series().unique())
-    return tried
+    names = pl.concat_str(on, separator="/", ignore_nulls=True)
+    asked, there = wanted.select(on).unique(maintain_order=True), about.select(names).to_series().unique()
+    unknown = asked.join(about, on=on, how="anti", nulls_equal=True, maintain_order="left").select(names).to_series()
+    if unknown.len() == asked.height and about.height:
+        raise UnknownWorkloadError.named(unknown[0], there)
+    if unknown.len():
+        warn(f"Left out limits. {UnknownWorkloadError.named(', '.join(unknown), there)}")
+    return about.join(wanted, on=on, nulls_equal=True, maintain_order="left_right")
 
 
 def kills(recording: Recording) -> pl.DataFrame:
@@ -424,6 +428,8 @@ class Need(Struct, frozen=True):
     history_seconds: float | None = None
     span_seconds: float | None = None
     need_bytes: int | None = None
+    #: Since the last kill alone.
+    need_since_bytes: int | None = None
     need_of: str | None = None
     #: The release that moved the peak: what came before it is left out.
     since: dt.datetime | None = None
@@ -433,7 +439,10 @@ class Need(Struct, frozen=True):
     growing: bool = False
     kills: int = 0
     kills_now: int = 0
+    #: The highest limit that killed: the one in force where the data name none for the time of the kill.
     killed_limit_bytes: int | None = None
+    #: Days with `kills_now`, of which those two weeks ago count half: what is killed is often killed again at once.
+    killed_days: float = 0.0
     #: From the first of `kills_now` to the last sample: a status tells of kills before the first one too.
     kills_hours: float | None = None
     ahead: Ahead = _NO_AHEAD
@@ -471,16 +480,11 @@ class Need(Struct, frozen=True):
         return self.cluster, self.namespace, self.workload, self.container
 
     @property
-    def killed_at_bytes(self) -> int | None:
-        """The highest limit that killed: the one in force where the data name none for the time of the kill."""
-        return self.killed_limit_bytes or self.limit_bytes
-
-    @property
     def outgrown(self) -> bool:
-        """Whether more was seen than the limit that killed: where that is in force still, readings run ahead of it."""
-        killed = self.killed_at_bytes or ABSURD_BYTES
-        still = killed >= (self.limit_bytes or ABSURD_BYTES)
-        return (self.need_bytes or 0) > killed * (APART if still else 1)
+        """Whether more was seen than the limit that killed: of readings while it was in force only much more is."""
+        killed = self.killed_limit_bytes or ABSURD_BYTES
+        raised = killed < (self.limit_bytes or ABSURD_BYTES) and (self.need_since_bytes or 0) > killed
+        return raised or (self.need_bytes or 0) > killed * APART
 
     @property
     def few_runs(self) -> bool:
@@ -575,8 +579,11 @@ def _needs_of(recording: Recording, *, requests: bool) -> pl.DataFrame:
         .group_by("workload_row")
         .agg(peak_pod=pl.col("pod").first(), peak_time=pl.col("pod_time").first())
     )
-    past = past_of(used).drop("peak_bytes")
-    for frame in (highest, past, pods, busy, _kills(killed, released), since, _running(recording, tops)):
+    past, runs = past_of(used).drop("peak_bytes"), _running(recording, tops)
+    died = _kills(beside(killed, runs.select("workload_row", "window_end"), "workload_row"), released)
+    after = used.join(died, on="workload_row").filter(pl.col("time") > pl.col("last_kill"))
+    later = after.group_by("workload_row").agg(need_since_bytes=value.max())
+    for frame in (highest, past, pods, busy, died, later, since, runs):
         about = beside(about, frame, "workload_row")
     in_force = pl.when(pl.col("kills_now") > 0).then("limit_bytes")
     about = about.with_columns(killed_limit_bytes=pl.coalesce("killed_limit_bytes", in_force))
@@ -773,12 +780,14 @@ def _since_release(used: pl.DataFrame, released: pl.DataFrame) -> tuple[pl.DataF
 def _kills(killed: pl.DataFrame, released: pl.DataFrame) -> pl.DataFrame:
     """Count kills: all of them, and those of the version that runs now, with the highest limit that killed it."""
     everything = killed.group_by("workload_row").agg(kills=pl.len().cast(pl.Int64))
+    ago = (pl.col("window_end") - pl.col("time")).dt.total_days().fill_null(0).clip(0).unique()
     of_now = (
         kills_of_now(killed, released)
         .group_by("workload_row")
         .agg(
             killed_limit_bytes=pl.col("limit_bytes").max(),
             kills_now=pl.len().cast(pl.Int64),
+            killed_days=pl.lit(0.5).pow(24 * (ago + 0.5) / FADES_HOURS).sum(),
             first_kill=pl.col("time").min(),
             last_kill=pl.col("time").max(),
         )

@@ -122,7 +122,7 @@ class _Case(NamedTuple):
 
 def reason(case: _Case) -> str:
     need, said, limit, kills = case.need, case.said, case.said.recommended_limit_bytes, case.need.kills_now
-    unnamed = kills and need.killed_at_bytes is None
+    unnamed = kills and need.killed_limit_bytes is None
     killed = first(killed_unnamed=unnamed, killed_below=kills and need.outgrown, killed=kills)
     names: list[str | None]
     if need.growing and said.target_limit_bytes is None:
@@ -255,21 +255,16 @@ class Advised(Struct, frozen=True):
 
 
 _TOLD: Final = columns_of(history.Need) | columns_of(Advised)
-#: Columns of `recommend_limits`, in this order.
+#: Columns of `recommend_limits`: what is advised, and what it rests on.
 RECOMMENDED: Final = pl.Schema(
     (name, _TOLD[name])
     for name in (
         *WORKLOAD,
-        *("pods", "action", "recommended_request_bytes", "recommended_limit_bytes", "oom_probability"),
-        *("oom_probability_low", "oom_probability_high", "pairs", "limit_bytes", "request_bytes"),
-        *("oom_probability_now", "reason", "verdict", "pattern", "growing", "peak_bytes", "peak_pod", "peak_time"),
-        *("startup_peak_bytes", "settled_bytes", "busy_bytes", "headroom", "hot_pod", "hot_ratio", "kills"),
-        *("killed_limit_bytes", "purged_limit_bytes", "raise_to_bytes", "buys_days", "buys_days_low"),
-        *("buys_days_high", "qos_now", "qos_then", "reserved_now_bytes", "reserved_then_bytes", "cost_now_per_month"),
-        *("cost_then_per_month", "vpa_target_bytes", "krr_limit_bytes", "history_seconds", "margins", "pods_now"),
-        *("need_bytes", "need_of", "oom_probability_24h", "oom_probability_30d", "oom_probability_7d_low"),
-        *("oom_probability_7d_high", "risk_basis", "risk_because", "target_limit_bytes", "advised_basis"),
-        *("provisional", "incidents_now_per_month", "incidents_then_per_month", "wait_seconds"),
+        *Advised.__struct_fields__,
+        *("pods", "pods_now", "limit_bytes", "request_bytes", "verdict", "pattern", "growing", "kills"),
+        *("killed_limit_bytes", "peak_bytes", "peak_pod", "peak_time", "need_bytes", "need_of", "busy_bytes"),
+        *("startup_peak_bytes", "settled_bytes", "hot_pod", "hot_ratio", "history_seconds"),
+        *("vpa_target_bytes", "krr_limit_bytes"),
     )
 )
 
@@ -430,7 +425,7 @@ def risk_now(need: history.Need, scores: Scores) -> risk.Risk:
     """Give the chance at the limit in force; an unknown limit does not hide that it killed."""
     limit = need.limit_bytes
     if limit is None and need.kills_now and not need.limit_known:
-        limit = need.killed_at_bytes or need.need_bytes
+        limit = need.killed_limit_bytes or need.need_bytes
     limit = need.held_bytes or limit
     return risk.Risk(because="there is no limit, or it is not known") if not limit else risk.risk(need, limit, scores)
 
@@ -448,7 +443,7 @@ def _decide(  # noqa: C901, PLR0911 - a table of cases, the first that holds
     in_force = need.limit_bytes
     if need.verdict == Verdict.LEAK:
         return Action.FIX_LEAK, None
-    unnamed = need.kills_now and need.killed_at_bytes is None
+    unnamed = need.kills_now and need.killed_limit_bytes is None
     if need.exporter_broken or unnamed or need.need_bytes == 0:
         # Figures that would decide it are wrong, or zero; or it was killed at a limit that nobody wrote down.
         return Action.FIX_EXPORTER, None
@@ -522,7 +517,7 @@ def _cheapest(need: history.Need, target: int, in_force: int, ask: _Asked, score
 
 def _limit(need: history.Need, chance: float, scores: Scores) -> int | None:
     """Find the smallest limit with at most that chance; None for what leaks, and where the pairs cannot tell."""
-    if need.verdict == Verdict.LEAK or (need.kills_now and need.killed_at_bytes is None):
+    if need.verdict == Verdict.LEAK or (need.kills_now and need.killed_limit_bytes is None):
         return None
     wanted = _by_scores(need, chance, scores)
     if need.kills_now:

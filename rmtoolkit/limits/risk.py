@@ -73,8 +73,8 @@ _TABLES: Final = pl.Schema(
 HOURS_PER_MONTH: Final = 730.5
 #: All intervals of the package are 80 % intervals: so many deviations on either side.
 _DEVIATIONS: Final = 1.2815516
-#: What has killed before may well kill again: no week at such a limit is safer.
-_KILLED_BEFORE: Final = 0.5
+#: What is added to the days with kills that were counted, before the next are expected (Jeffreys' prior of a rate).
+_UNCOUNTED: Final = 0.5
 #: A need above a limit that killed was never seen: each 15 % more halves the chance (30 %, where it goes badly).
 _HALVES: Final = 1.15
 _HALVES_AT_WORST: Final = 1.3
@@ -98,9 +98,6 @@ class Scores(Struct, frozen=True):
     @property
     def size(self) -> int:
         return self.rises.size
-
-
-NO_SCORES: Final = Scores(np.zeros(0), 0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +162,7 @@ class Margins:
         length = pl.col("history_seconds") <= pl.max_horizontal(pl.lit(history_seconds * history.NEARLY), shortest)
         fitting = self.tables.filter(length & (pl.col("spread") <= max(spread, 0.0)))
         if not fitting.height:
-            return NO_SCORES
+            return Scores(np.zeros(0), 0, 0.0)
         row = fitting.sort("history_seconds", "spread").row(-1, named=True)
         places = self._places(row["pairs"])
         rises = np.interp(places, _PLACES, row["rises"]) + np.maximum(places - 1, 0.0)
@@ -530,11 +527,8 @@ def of_needs(known: pl.DataFrame, limits: Sequence[int] | int | pl.DataFrame, ma
     """Do what `limit_risk` does for needs that were gathered before."""
     tried, scores = history.at_limits(known.rename({"limit_bytes": "in_force"}), limits), lookup(margins)
 
-    def tell(row: dict[str, Any]) -> tuple[Any, ...]:
-        need = history.as_need(row | {"limit_bytes": row["in_force"] or row["limit_bytes"]})
-        return astuple(risk(need, row["limit_bytes"], scores(need)))
-
-    found = [tell(row) for row in tried.iter_rows(named=True)]
+    rows = [(history.as_need(row | {"limit_bytes": row["in_force"]}), row) for row in tried.iter_rows(named=True)]
+    found = [astuple(risk(need, row["limit_bytes"], scores(need))) for need, row in rows]
     answer = pl.DataFrame(found, schema={name: RISK[name] for name in _ANSWER}, orient="row")
     return (
         tried.select(*WORKLOAD, "limit_bytes", "growing")
@@ -633,18 +627,17 @@ def _reaches(days: float, room: float, per_day: float, doubt: float, spread: flo
 
 def _of_kills(need: Need, limit: float, found: Risk) -> Risk:
     """Keep a chance above what kills say: at the limit that killed they go on, above it nobody saw the need."""
-    killed = need.killed_at_bytes or need.need_bytes
+    killed = need.killed_limit_bytes or need.need_bytes
     if not killed or (limit > killed and need.outgrown):
         return found
     higher = math.log(max(limit / killed, 1.0))
     share, worst = (
         min(_crowded(need) * 0.5 ** (higher / math.log(halves)), 1.0) for halves in (_HALVES, _HALVES_AT_WORST)
     )
-    watched, rate = _watched(need), _kills_per_hour(need)
-    day, week, month = (share * -math.expm1(-rate * hours) for hours in (_DAY, _WEEK, _MONTH))
+    day, week, month = (share * _again(need, hours) for hours in (_DAY, _WEEK, _MONTH))
     if found.week is not None and found.week >= week:
         return found
-    slow, fast = _count_range(need.kills_now)
+    slow, fast = (-math.expm1(-days / _watched(need) * _WEEK) for days in _count_range(need.killed_days))
     because = (
         "it was OOM killed at this limit or a higher one"
         if limit <= killed
@@ -654,8 +647,8 @@ def _of_kills(need: Need, limit: float, found: Risk) -> Risk:
         max(day, found.day or 0.0),
         week,
         max(month, found.month or 0.0),
-        min(share * -math.expm1(-slow / watched * _WEEK), week),
-        max(worst * -math.expm1(-max(fast / watched, rate) * _WEEK), week),
+        min(share * slow, week),
+        max(worst * fast, week),
         found.pairs,
         found.smallest,
         certified=True,
@@ -665,36 +658,38 @@ def _of_kills(need: Need, limit: float, found: Risk) -> Risk:
 
 
 def _watched(need: Need) -> float:
-    """For how many hours kills of any pod were counted: at least since the first, before the first sample too."""
-    return max(need.watched_seconds / 3600, need.kills_hours or 0.0, 1.0)
+    """For how many hours kills were counted, as much as they say: at least since the first, before any sample too."""
+    hours = max(need.watched_seconds / 3600, need.kills_hours or 0.0, 1.0)
+    return history.FADES_HOURS * (1 - math.pow(0.5, hours / history.FADES_HOURS)) / math.log(2)
 
 
-def _kills_per_hour(need: Need) -> float:
-    return max(need.kills_now / _watched(need), -math.log(1 - _KILLED_BEFORE) / _WEEK)
+def _again(need: Need, hours: float) -> float:
+    """Give the chance of another day with kills within so many hours, by how many there were in how long."""
+    watched = _watched(need)
+    return 1 - math.pow(watched / (watched + hours), need.killed_days + _UNCOUNTED)
 
 
 def _crowded(need: Need) -> float:
     """How much further above the limit the need may be where kills come at once: the fourth root of those in a day."""
-    hours = need.kills_hours or need.watched_seconds / 3600
-    return math.sqrt(math.sqrt(max(need.kills_now * _DAY / max(hours, _DAY), 1.0)))
+    return math.pow(max(need.kills_now / max(need.killed_days, 1.0), 1.0), 0.25)
 
 
 def above_kills(need: Need, chance: float) -> float:
     """Find the limit from which on kills below it leave no more than that chance, and never less than `at_least`."""
-    killed = need.killed_at_bytes
+    killed = need.killed_limit_bytes
     if killed is None or need.outgrown:
         return at_least(need)
-    halvings = math.log2(_crowded(need) * -math.expm1(-_kills_per_hour(need) * _WEEK) / chance)
+    halvings = math.log2(_crowded(need) * _again(need, _WEEK) / chance)
     return max(float(killed * _HALVES ** max(halvings, 0.0) + 1), at_least(need))
 
 
 def at_least(need: Need) -> float:
     """Give what a container that was killed needs at least, as the VPA recommender takes it."""
-    killed = need.killed_at_bytes or max(need.need_bytes or 0, need.request_bytes or 0)
+    killed = need.killed_limit_bytes or max(need.need_bytes or 0, need.request_bytes or 0)
     return max(killed + history.BUMP_BYTES, history.BUMP_RATIO * killed)
 
 
-def _count_range(count: int) -> tuple[float, float]:
+def _count_range(count: float) -> tuple[float, float]:
     """Give the 80 % interval of what so many kills were expected to be (Wilson and Hilferty)."""
     more = count + 1
     low = count * max(1 - 1 / (9 * count) - th.QUANTILE / (3 * math.sqrt(count)), 0.0) ** 3

@@ -282,25 +282,25 @@ def _shifted(recording: Recording, shift: pl.Series) -> Recording:
     return replace(recording, samples=samples)
 
 
-def replay(recording: AnyRecording, limit: int | pl.DataFrame) -> pl.DataFrame:
-    """List the OOM kills that a limit would have caused in the recorded past.
+def replay(recording: AnyRecording, limit: Sequence[int] | int | pl.DataFrame) -> pl.DataFrame:
+    """List the OOM kills that limits would have caused in the recorded past.
 
     Parameters
     ----------
     recording
         A recording, or a frame that can become one.
     limit
-        In bytes, for every workload container; or a frame with `limit_bytes` and any of the columns `cluster`,
-        `namespace`, `workload`, `container`. A workload without one is not replayed.
+        In bytes, one or several, each for every workload container; or a frame with `limit_bytes` and any of the
+        columns `cluster`, `namespace`, `workload`, `container`. A workload without one is not replayed.
 
     Returns
     -------
     polars.DataFrame
-        A row per kill, sorted by workload and time: `cluster` … `container`, `pod`, `time`, `phase` (`startup`: in the
-        first ten minutes of a process whose start was seen, else `running`), `used_bytes` (highest of the episode),
-        `limit_bytes`, `recorded` (an OOM kill is in the record: `used_bytes` is then at least the limit in force, and
-        the need was higher). A stretch above the limit is one kill, until use was ten minutes below it or the process
-        was killed: what a killed process would have done next is not in the record.
+        A row per limit and kill, sorted by workload and time: `cluster` … `container`, `pod`, `time`, `phase`
+        (`startup`: in the first ten minutes of a process whose start was seen, else `running`), `used_bytes` (highest
+        of the episode), `limit_bytes`, `recorded` (an OOM kill is in the record: `used_bytes` is then at least the
+        limit in force, and the need was higher). A stretch above the limit is one kill, until use was ten minutes below
+        it or the process was killed: what a killed process would have done next is not in the record.
 
     Notes
     -----
@@ -330,10 +330,10 @@ def replay(recording: AnyRecording, limit: int | pl.DataFrame) -> pl.DataFrame:
         .filter((pl.col("used_bytes") > pl.col("limit_bytes")) | again)
     )
     pods = recording.containers.select("container_id", *WORKLOAD, "pod")
-    limits = above.group_by("container_id").agg(pl.col("limit_bytes").first())
-    found = _episodes(above, _begun(recording)).join(pods, on="container_id").join(limits, on="container_id")
+    found = _episodes(above, _begun(recording)).join(pods, on="container_id")
     phase = pl.when("starting").then(pl.lit("startup")).otherwise(pl.lit("running"))
-    return found.with_columns(phase=phase).sort(*WORKLOAD, "time", nulls_last=False).select(KILLS.names()).cast(KILLS)
+    ordered = found.with_columns(phase=phase).sort(*WORKLOAD, "time", "limit_bytes", nulls_last=False)
+    return ordered.select(KILLS.names()).cast(KILLS)
 
 
 def _begun(recording: Recording) -> pl.DataFrame:
@@ -343,13 +343,12 @@ def _begun(recording: Recording) -> pl.DataFrame:
 
 def _episodes(above: pl.DataFrame, begun: pl.DataFrame) -> pl.DataFrame:
     """Make one kill of each stretch above a limit, ms since 1970, and tell whether its process had just begun."""
-    time = pl.col("time")
-    goes_on = FOLLOWS & (time.diff() <= _GAP_MS) & pl.col("recorded").shift().not_()
-    # Samples are in order as they are.
-    ordered = above.sort("container_id", "time", "recorded") if above["recorded"].any() else above
+    time, limit = pl.col("time"), pl.col("limit_bytes")
+    goes_on = FOLLOWS & (limit == limit.shift()) & (time.diff() <= _GAP_MS) & pl.col("recorded").shift().not_()
+    ordered = above.sort("container_id", "limit_bytes", "time", "recorded")
     return (
         ordered.with_columns(episode=goes_on.fill_null(value=False).not_().cum_sum())
-        .group_by("episode", "container_id", maintain_order=True)
+        .group_by("episode", "container_id", "limit_bytes", maintain_order=True)
         .agg(
             time.first(),
             pl.col("used_bytes").max(),
@@ -409,7 +408,8 @@ class Past(Struct, frozen=True):
         above = np.flatnonzero(used > limit_bytes)
         seen = {"container_id": self.pod[above], "time": self.times[above], "used_bytes": used[above]}
         instants = pl.DataFrame(seen).with_columns(recorded=pl.lit(value=False))
-        found = _episodes(pl.concat([instants, again.filter(pl.col("used_bytes") >= limit_bytes)]), self.begun)
+        both = pl.concat([instants, again.filter(pl.col("used_bytes") >= limit_bytes)])
+        found = _episodes(both.with_columns(limit_bytes=limit_bytes), self.begun)
         return found.sort("container_id", "time").select(
             "time", "used_bytes", "starting", "recorded", pod="container_id"
         )

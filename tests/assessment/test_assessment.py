@@ -324,9 +324,9 @@ def test_a_container_of_zeros_crashes_nothing(value: int) -> None:
 def test_growth_at_an_unknown_rate_has_no_chance() -> None:
     """Nulls, not a number from nowhere."""
     from rmtoolkit.limits.history import Need
-    from rmtoolkit.limits.risk import NO_SCORES, risk
+    from rmtoolkit.limits.risk import Scores, risk
 
-    found = risk(Need(growing=True, need_bytes=100 * MIB), 200 * MIB, NO_SCORES)
+    found = risk(Need(growing=True, need_bytes=100 * MIB), 200 * MIB, Scores(np.zeros(0), 0, 0.0))
     assert found.week is found.day is found.month is None
     assert "not at a rate that is known" in found.because
 

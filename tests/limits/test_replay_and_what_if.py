@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError
@@ -42,6 +44,14 @@ def test_a_flapping_peak_is_one_kill() -> None:
     values = np.full(600, 200.0 * MIB)
     values[100:130:3] = 300 * MIB
     assert rm.replay(samples(values, step=60), 250 * MIB).height == 1
+
+
+@given(st.lists(st.integers(40 * MIB, 420 * MIB), min_size=1, max_size=4))
+def test_several_limits_are_replayed_each_by_itself(limits: list[int]) -> None:
+    """A list gives for each limit the kills that it gives alone."""
+    found = rm.replay(spiky(), limits)
+    for limit in limits:
+        assert found.filter(limit_bytes=limit).equals(rm.replay(spiky(), limit))
 
 
 def test_limits_may_differ_by_container() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import polars as pl
@@ -15,9 +15,9 @@ import rmtoolkit as rm
 from rmtoolkit.analysis.records import Ahead
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits.backtest import mcnemar
-from rmtoolkit.limits.history import LEAST_BYTES, Need
+from rmtoolkit.limits.history import LEAST_BYTES, Need, as_need
 from rmtoolkit.limits.risk import Scores, above_kills, chances, risk, wilson
-from tests.limits.conftest import DAY, MIB, START, samples, steady
+from tests.limits.conftest import DAY, MIB, START, gather, samples, steady
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,12 +52,12 @@ def test_no_chance_below_what_the_pairs_can_tell_is_claimed(fleet: rm.Recording)
 
 
 def test_a_limit_that_killed_is_no_good() -> None:
-    """At or below it the chance is at least a half, and the reason says why."""
+    """At or below it the chance is large, and the reason says why."""
     table = samples(steady(14), limit_bytes=256 * MIB)
     kill = pl.DataFrame([{"time": START + 10 * DAY, "kind": "oom_kill", "pod": "api-0"}])
     recording = rm.Recording.from_frame(table, events=kill)
     risk = rm.limit_risk(recording, [256 * MIB, 600 * MIB])
-    assert risk["oom_probability"][0] >= 0.5
+    assert risk["oom_probability"][0] > 0.4
     assert "OOM killed" in risk["because"][0]
     assert risk["oom_probability"][1] < 0.1
 
@@ -97,11 +97,19 @@ def test_limits_may_differ_by_workload(fleet: rm.Recording) -> None:
     assert risk.select("workload", "limit_bytes").rows() == [("w01", 200 * MIB), ("w02", 300 * MIB)]
 
 
-@pytest.mark.parametrize(
-    "limits",
-    [[], [0], [-5], [None], None, "500Mi", pl.DataFrame({"workload": ["w01"]}), pl.DataFrame({"limit_bytes": [None]})],
-    ids=str,
+def of_api(*limits: object) -> pl.DataFrame:
+    """A frame of limits of one workload."""
+    return pl.DataFrame({"workload": ["w01"] * len(limits), "limit_bytes": list(limits)}, strict=False)
+
+
+NO_LIMITS: tuple[Any, ...] = (
+    *([], [0], [-5], [None], None, True, "500Mi", b"abc", float("nan"), float("inf"), [1e8, float("nan")], 10**30),
+    *({1}, {"w01": 5}, [[1, 2]], pl.DataFrame({"workload": ["w01"]}), pl.DataFrame({"limit_bytes": [None]})),
+    *(of_api("500Mi"), of_api(*[True]), of_api(float("nan")), of_api(float("inf")), of_api(-1), of_api([1, 2])),
 )
+
+
+@pytest.mark.parametrize("limits", NO_LIMITS, ids=str)
 @pytest.mark.parametrize("ask", [rm.limit_risk, rm.replay], ids=["limit_risk", "replay"])
 def test_no_limit_and_no_sense_are_refused(fleet: rm.Recording, ask: Callable[..., object], limits: object) -> None:
     """One clear error, and nothing computed: no kills would read like a limit that holds."""
@@ -109,13 +117,29 @@ def test_no_limit_and_no_sense_are_refused(fleet: rm.Recording, ask: Callable[..
         ask(fleet, limits)
 
 
+@pytest.mark.parametrize(
+    "names",
+    [pl.Series(["w01"], dtype=pl.Categorical), pl.Series(["w01"], dtype=pl.Enum(["w01"])), ["w01"]],
+    ids=["categorical", "enum", "pandas"],
+)
 @pytest.mark.parametrize("ask", [rm.limit_risk, rm.replay], ids=["limit_risk", "replay"])
-def test_limits_of_names_that_no_workload_has_are_refused(fleet: rm.Recording, ask: Callable[..., object]) -> None:
-    """A name that is misspelt is told, with the nearest one; names beside one that is there are left out."""
-    wanted = pl.DataFrame({"namespace": "shop", "workload": ["w99", "w01"], "limit_bytes": 200 * MIB})
+def test_a_frame_of_limits_may_be_of_any_kind(fleet: rm.Recording, ask: Callable[..., Any], names: Any) -> None:
+    """Names of another type are the same names, and pandas is a frame like polars."""
+    of_polars = pl.DataFrame({"workload": names, "limit_bytes": [50 * MIB]})
+    wanted = of_polars.to_pandas() if isinstance(names, list) else of_polars
+    assert ask(fleet, wanted).equals(ask(fleet, of_api(50 * MIB)))
+
+
+@pytest.mark.parametrize("ask", [rm.limit_risk, rm.replay], ids=["limit_risk", "replay"])
+def test_limits_of_names_that_no_workload_has_are_refused(fleet: rm.Recording, ask: Callable[..., Any]) -> None:
+    """A name that is misspelt is told, with the nearest one; beside one that is there it is warned of."""
+    wanted = pl.DataFrame({"namespace": "shop", "workload": ["w99", "w01", "w98", "w99"], "limit_bytes": 200 * MIB})
     with pytest.raises(rm.UnknownWorkloadError, match=r"'shop/w99'.*did you mean 'shop/w"):
         ask(fleet, wanted.head(1))
-    ask(fleet, wanted)
+    with pytest.warns(rm.RmtoolkitWarning, match=r"^Left out limits. No workload 'shop/w99, shop/w98'.") as told:
+        found = ask(fleet, wanted)
+    assert len(told) == 1
+    assert found.equals(ask(fleet, wanted[1:2]))
 
 
 def test_a_minute_of_history_says_nothing_about_a_week() -> None:
@@ -157,37 +181,53 @@ def test_a_day_and_a_month_are_weeks_of_the_same_kind() -> None:
     assert found.month == pytest.approx(1 - 0.79 ** (30 / 7))
 
 
+def again(days: float, weeks: float, next_weeks: float = 1.0) -> float:
+    """The chance of another kill by days with kills in so many weeks, a rate with half a day more as its prior."""
+    return float(1 - (weeks / (weeks + next_weeks)) ** (days + 0.5))
+
+
+#: Of two weeks the older counts for less: together as much as 1.44.
+TWO_WEEKS: Final = 1 / np.log(2)
+
+
 def test_kills_go_on_at_the_limit_that_killed() -> None:
-    """Seven kills in fourteen days are one in two days; above the limit each 15 % more halves the chance."""
-    need = structs.replace(NEED, kills=7, kills_now=7, killed_limit_bytes=100 * MIB)
+    """Kills on seven days in fourteen go on as often; above the limit each 15 % more halves the chance."""
+    need = structs.replace(NEED, kills=7, kills_now=7, killed_days=7.0, killed_limit_bytes=100 * MIB)
     at = risk(need, 100 * MIB, Scores(np.full(99, -5.0), 99, 0.0))
-    assert at.week == pytest.approx(1 - np.exp(-7 / 14 * 7))
-    assert at.day == pytest.approx(1 - np.exp(-7 / 14))
+    assert at.week == pytest.approx(again(7, TWO_WEEKS))
+    assert at.day == pytest.approx(again(7, TWO_WEEKS, 1 / 7))
     assert at.basis == "kills"
     # Seven were counted: 3.9 to 11.8 were expected, at 80 % (half of the quantiles of chi squared).
-    assert at.low == pytest.approx(1 - np.exp(-3.895 / 2), abs=1e-3)
-    assert at.high == pytest.approx(1 - np.exp(-11.77 / 2), abs=1e-3)
+    assert at.low == pytest.approx(1 - np.exp(-3.895 / TWO_WEEKS), abs=1e-3)
+    assert at.high == pytest.approx(1 - np.exp(-11.77 / TWO_WEEKS), abs=1e-3)
     above = risk(need, 115 * MIB, Scores(np.full(99, -5.0), 99, 0.0))
     assert above.week == pytest.approx((at.week or 0) / 2)
     assert (above.high or 0) == pytest.approx((at.high or 0) * 0.5 ** (np.log(1.15) / np.log(1.3)))
 
 
-def test_one_kill_is_no_less_than_a_coin() -> None:
-    """What has killed before may well kill again, however long it was watched."""
-    need = structs.replace(NEED, history_seconds=300.0 * DAY, kills=1, kills_now=1, killed_limit_bytes=100 * MIB)
-    assert risk(need, 100 * MIB, Scores(np.full(99, -5.0), 99, 0.0)).week == pytest.approx(0.5)
+def test_a_kill_counts_for_less_the_longer_all_was_quiet_since() -> None:
+    """Killed once in eight weeks: the chance falls with each quiet week since, and is never small."""
+    chances = []
+    for quiet in range(8):
+        table = samples(steady(56, step=3600), limit_bytes=256 * MIB)
+        kill = pl.DataFrame([{"time": START + (56 - 7 * quiet) * DAY - 7200, "kind": "oom_kill", "pod": "api-0"}])
+        needs = gather(rm.Recording.from_frame(table, events=kill))
+        need = structs.replace(as_need(needs.row(0, named=True)), base_bytes=None)
+        chances.append(risk(need, 256 * MIB, SCORES).week or 0.0)
+    assert chances == sorted(chances, reverse=True)
+    assert (chances[0], chances[-1]) == pytest.approx((0.36, 0.16), abs=0.02)
 
 
 def test_a_kill_before_the_first_sample_is_counted_since_it_happened() -> None:
-    """One kill a week ago, and 29 minutes of samples: one a week is what was seen, and no certainty."""
+    """One kill a week ago, and 29 minutes of samples: one in a week is what was seen, and no certainty."""
     table = samples(steady(1, step=60)[:30], step=60, limit_bytes=256 * MIB)
     end = START + 29 * 60
     kill = pl.DataFrame([{"time": end - 7 * DAY, "kind": "oom_kill", "pod": "api-0"}])
     row = rm.limit_risk(rm.Recording.from_frame(table, events=kill), 256 * MIB).row(0, named=True)
-    assert row["oom_probability"] == pytest.approx(1 - np.exp(-1), abs=1e-3)
-    assert row["oom_probability_24h"] == pytest.approx(1 - np.exp(-1 / 7), abs=1e-3)
-    assert row["oom_probability_low"] == pytest.approx(0.1, abs=0.01)
-    assert row["oom_probability_high"] == pytest.approx(0.98, abs=0.01)
+    days, weeks = 0.5 ** (7.5 / 14), TWO_WEEKS * 2 * (1 - 0.5**0.5)
+    assert row["oom_probability"] == pytest.approx(again(days, weeks), abs=1e-3)
+    assert row["oom_probability_24h"] == pytest.approx(again(days, weeks, 1 / 7), abs=1e-3)
+    assert 0.01 < row["oom_probability_low"] < row["oom_probability"] < 0.95 < row["oom_probability_high"] < 1
 
 
 @pytest.mark.parametrize(("pods", "minutes"), [(1, 1440), (5, 1440), (1, 30)], ids=["one pod", "five pods", "a job"])
@@ -198,12 +238,13 @@ def test_kills_are_counted_by_the_days_in_which_they_came(pods: int, minutes: in
     killed = [{"time": START + day * DAY + minutes * 60, "kind": "oom_kill", "pod": "api-0"} for day in range(7)]
     row = rm.limit_risk(rm.Recording.from_frame(table, events=pl.DataFrame(killed)), 256 * MIB).row(0, named=True)
     assert row["oom_probability_24h"] == pytest.approx(1 - np.exp(-1), abs=0.06)
+    assert row["oom_probability"] > 0.98
 
 
 @pytest.mark.parametrize("chance", [0.3, 0.05, 0.01])
 def test_above_kills_is_the_limit_at_which_they_leave_the_chance(chance: float) -> None:
     """The inverse of what kills say of a limit."""
-    need = structs.replace(NEED, kills=7, kills_now=7, killed_limit_bytes=2048 * MIB)
+    need = structs.replace(NEED, kills=7, kills_now=7, killed_days=7.0, killed_limit_bytes=2048 * MIB)
     limit = above_kills(need, chance)
     assert limit > 2048 * MIB
     assert risk(need, limit, Scores(np.full(99, -5.0), 99, 0.0)).week == pytest.approx(chance, rel=1e-3)
@@ -219,10 +260,10 @@ def test_no_limit_after_a_kill_is_below_what_the_vpa_takes_it_for(killed: int, l
 
 
 def test_kills_at_once_ask_for_more_than_as_many_over_weeks() -> None:
-    """Sixteen in a day: the fourth root of sixteen is twice the chance, and one halving more."""
-    need = structs.replace(NEED, history_seconds=28.0 * DAY, kills=16, kills_now=16, killed_limit_bytes=2048 * MIB)
-    at_once, apart = (structs.replace(need, kills_hours=hours) for hours in (24.0, 28 * 24.0))
-    assert above_kills(at_once, 0.05) / above_kills(apart, 0.05) == pytest.approx(1.15, rel=1e-3)
+    """Sixteen in a day: the fourth root of sixteen is twice the chance of one, and one halving more."""
+    once = structs.replace(NEED, kills=1, kills_now=1, killed_days=1.0, killed_limit_bytes=2048 * MIB)
+    at_once = structs.replace(once, kills=16, kills_now=16)
+    assert above_kills(at_once, 0.05) / above_kills(once, 0.05) == pytest.approx(1.15, rel=1e-3)
 
 
 def test_growth_whose_rate_is_unknown_is_unknown_with_a_known_peak() -> None:

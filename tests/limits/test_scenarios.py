@@ -1080,7 +1080,7 @@ def no_two_numbers_contradict(row: Row, recording: rm.Recording) -> None:
     if killed is not None:
         assert "OOM-killed" in row["limit_reason"]
         assert advised is None or at_least_vpa(row)
-        assert now is None or limit > killed or now >= 0.5
+        assert now is None or limit > killed or now > 0.15
         assert "At worst it hits" not in row["headline"]
     if row["action"] in OF_LIMITS:
         assert advised > (row["need_bytes"] if killed is None else killed)

@@ -204,9 +204,9 @@ _OTHERWISE: Final[tuple[dict[str, Any], ...]] = (
     {"request_bytes": 40 * MI},
     {"request_bytes": None, "busy_bytes": None},
     {"busy_bytes": 2000 * MI},
-    {"kills": 2, "kills_now": 2, "killed_limit_bytes": None},
-    {"kills": 1, "kills_now": 1, "killed_limit_bytes": 300 * MI, "limit_bytes": 400 * MI},
-    {"kills": 9, "kills_now": 1, "killed_limit_bytes": 300 * MI, "limit_bytes": 300 * MI},
+    {"kills": 2, "kills_now": 2, "killed_days": 1.5, "killed_limit_bytes": None},
+    {"kills": 1, "kills_now": 1, "killed_days": 0.5, "killed_limit_bytes": 300 * MI, "limit_bytes": 400 * MI},
+    {"kills": 9, "kills_now": 1, "killed_days": 0.9, "killed_limit_bytes": 300 * MI, "limit_bytes": 300 * MI},
     {"history_seconds": 600.0},
     {"history_seconds": 1800.0, "limit_bytes": None},
     {"history_seconds": 3600.0},
@@ -342,6 +342,7 @@ def by_lot_need(seed: int) -> tuple[history.Need, float]:
     )
     values: dict[str, Any] = {name: lot.choice(several) for name, several in _NAMED.items()}
     values["kills_now"] = min(values["kills"], lot.choice((0, 1, 5)))
+    values["killed_days"] = values["kills_now"] / 2
     sizes: tuple[str, ...] = (
         "base_bytes",
         "killed_limit_bytes",

@@ -375,6 +375,8 @@ def plots(number: int = 30) -> dict[str, list[Any]]:
     """Where everything stands in charts of memory over time, and of lives by age."""
     told: dict[str, list[Any]] = {}
     for (lot, row), seed in zip(_rows(number), range(number), strict=True):
+        # What reaches its limit does so at some time.
+        row["hours_to_limit"] = row["hours_to_limit"] or 30.0
         one = _timeline(lot)
         top = lot.choice((None, None, 1.5 * one.peak_bytes))
         chart = timeline.Chart(one, row, top, lot.choice((1.0, 0.6))).compose(axes=lot.choice((True, False)))
