@@ -30,7 +30,8 @@ project, author, html_title = "rmtoolkit", "rmtoolkit", "rmtoolkit"
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 html_theme, html_show_sphinx, html_copy_source, html_show_search_summary = "furo", False, False, False
 html_show_copyright = False
-html_theme_options = {"top_of_page_buttons": []}
+# What a terminal of 100 columns shows fits beside the contents.
+html_theme_options = {"top_of_page_buttons": [], "light_css_variables": {"code-font-size": "74%"}}
 default_role, highlight_language = "code", "none"
 autodoc_typehints, autodoc_member_order, napoleon_numpy_docstring = "none", "bysource", True
 myst_heading_anchors, suppress_warnings = 3, ["misc.highlighting_failure"]

@@ -10,7 +10,7 @@ import shutil
 import textwrap
 import tomllib
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from operator import attrgetter
 from pathlib import Path
@@ -487,10 +487,6 @@ def wrapped(line: str, room: int = WIDTH, *, indent: str = "") -> list[str]:
     return [part.replace(_JOINED, " ") for part in lines] or [""]
 
 
-def styled(name: str, written: str, *, colour: bool) -> str:
-    return f"\x1b[{_SGR[name]}m{written}\x1b[0m" if colour and written else written
-
-
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [GAP.join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
@@ -506,6 +502,28 @@ def has_unicode(stream: IO[str]) -> bool:
     except (UnicodeEncodeError, LookupError):
         return False
     return True
+
+
+class Pen(Struct, frozen=True):
+    """How a terminal, a log or a pipe is written to."""
+
+    colour: bool = False
+    unicode: bool = True
+    width: int = WIDTH
+
+    @classmethod
+    def of(cls, stream: IO[str], *, colour: bool = True) -> Pen:
+        return cls(colour and wants_colour(stream), has_unicode(stream), columns(stream))
+
+    def style(self, name: str, written: str) -> str:
+        return f"\x1b[{_SGR[name]}m{written}\x1b[0m" if self.colour and written else written
+
+    def marked(self, mark: Mark, word: str) -> str:
+        return f"{mark.shape if self.unicode else mark.plain} {word}"
+
+    def body(self, lines: Iterable[str]) -> str:
+        body = "\n".join(lines) + "\n"
+        return body if self.unicode else plain(body)
 
 
 def named(row: Mapping[str, Any]) -> str:

@@ -210,10 +210,6 @@ def progress(words: str = "") -> None:
     print(f"\r{words}\x1b[K", end="", file=sys.stderr, flush=True)
 
 
-def show(body: str) -> None:
-    sys.stdout.write(body if text.has_unicode(sys.stdout) else text.plain(body))
-
-
 def shown(sources: Sequence[str]) -> str:
     """Name the sources, without the credentials that an address may hold."""
     if not any(map(is_url, sources)):

@@ -37,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
     files = _fetched(options) if is_served else options.files
     if options.output:
         check_target(options.output, FORMATS)
-    unicode = text.has_unicode(sys.stdout)
+    pen = text.Pen.of(sys.stdout, colour=not options.no_color)
     heap = _read(files, options) if files else _kept(options)
     found: HeapAnswer | DiffAnswer | AllocatorAnswer
     if not isinstance(heap, HeapProfile):
@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
             msg = "An allocator's statistics cannot be compared; --diff is for heap profiles."
             raise RmtoolkitError(msg)
         found = heap_answers.answer_allocator(heap)
-        said = heap_terminal.allocator(found, source=source, unicode=unicode)
+        said = heap_terminal.allocator(found, source=source, pen=pen)
         what, table = ("Sizes", found.sizes) if found.sizes.height else ("Totals", heap.totals)
     elif options.diff is not None:
         before = _read([options.diff], options)
@@ -54,12 +54,11 @@ def run(options: argparse.Namespace) -> int:
             raise RmtoolkitError(msg)
         found = heap_answers.answer_diff(before, heap)
         source = f"{options.diff} → {source}"
-        said = heap_terminal.changes(found, source=source, unicode=unicode)
+        said = heap_terminal.changes(found, source=source, pen=pen)
         what, table = "Changes", found.table
     else:
         found = heap_answers.answer(heap)
-        colour = text.wants_colour(sys.stdout) and not options.no_color
-        said = heap_terminal.answer(found, source=source, colour=colour, unicode=unicode)
+        said = heap_terminal.answer(found, source=source, pen=pen)
         what, table = "Suspects", found.suspects
     sys.stdout.write(said)
     if options.output is not None:

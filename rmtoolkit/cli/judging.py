@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import rmtoolkit as rm
 from rmtoolkit import text
@@ -16,7 +16,6 @@ from rmtoolkit.exceptions import RmtoolkitError, quote, quote_path
 if TYPE_CHECKING:
     import argparse
 
-    from rmtoolkit.assessment import Assessment
 
 _YAML: Final = (".yaml", ".yml")
 #: Recordings of a clone; a wheel has some of them beside its modules.
@@ -26,14 +25,15 @@ PAGE: Final = "out/demo.html"
 
 def classify(options: argparse.Namespace) -> int:
     from rmtoolkit.assessment import classify
-    from rmtoolkit.views import exports
+    from rmtoolkit.views import exports, terminal
 
     ending = _sources.stream_format(options, exports.FORMATS)
     found = _sources.assessed(options, heap=_sources.profiles(options.heap))
     if not ending:
         # Who brings a profile asks for code, which a line has no room for.
         asked = {"by": options.by, "details": options.verbose or bool(options.heap)}
-        _show(found, _sources.shown(options.sources), colour=not options.no_color, **asked)
+        pen, source = text.Pen.of(sys.stdout, colour=not options.no_color), _sources.shown(options.sources)
+        sys.stdout.write(terminal.table(found, source=source, pen=pen, **asked))
         _sources.warn_of_age(found)
 
     def written(form: str) -> bytes:
@@ -43,14 +43,6 @@ def classify(options: argparse.Namespace) -> int:
     return _sources.status(found.fleet, options.fail_on)
 
 
-def _show(found: Assessment, source: str, *, colour: bool = True, **asked: Any) -> None:  # noqa: ANN401 - of `table`
-    from rmtoolkit.views import terminal
-
-    out, colour = sys.stdout, colour and text.wants_colour(sys.stdout)
-    asked |= {"colour": colour, "unicode": text.has_unicode(out), "width": text.columns(out)}
-    out.write(terminal.table(found, source=source, **asked))
-
-
 def explain(options: argparse.Namespace) -> int:
     from rmtoolkit.views.explanation import CODE, explain
 
@@ -58,12 +50,12 @@ def explain(options: argparse.Namespace) -> int:
         msg = f"{quote(options.of)} is a file or folder. The workload comes first: rmtoolkit explain WORKLOAD SOURCE."
         raise RmtoolkitError(msg)
     found = explain(_sources.read(options), options.of, heap=_sources.profiles(options.heap))
-    width, lines = text.columns(sys.stdout), []
+    pen, lines = text.Pen.of(sys.stdout), []
     for line in found.summary().splitlines():
         # A query with a line break in it, or cut, cannot be copied. What goes on stands below its own column.
         indent = " " * 16 if line.startswith("  ") else CODE
-        lines += [line] if line.startswith(CODE) else text.wrapped(line, width, indent=indent)
-    _sources.show("\n".join(lines) + "\n")
+        lines += [line] if line.startswith(CODE) else text.wrapped(line, pen.width, indent=indent)
+    sys.stdout.write(pen.body(lines))
     return _sources.DONE
 
 
@@ -77,8 +69,9 @@ def compare(options: argparse.Namespace) -> int:
     found = compare(rm.read(options.local), _sources.read(options))
     layers = found.layers.with_columns(incomplete=pl.lit(found.incomplete, pl.String))
     if not ending:
-        lines = (text.wrapped(line, text.columns(sys.stdout), indent=" " * 11) for line in found.summary().splitlines())
-        _sources.show("\n".join(part for parts in lines for part in parts) + "\n")
+        pen = text.Pen.of(sys.stdout)
+        lines = (text.wrapped(line, pen.width, indent=" " * 11) for line in found.summary().splitlines())
+        sys.stdout.write(pen.body(part for parts in lines for part in parts))
 
     def written(form: str) -> bytes:
         return explanation.page(found) if form in explanation.ENDINGS else exports.as_bytes(layers, form)
@@ -98,7 +91,7 @@ def limits(options: argparse.Namespace) -> int:
     asked = {"margins": options.margins, "oom_probability": options.oom_probability, "prices": prices}
     found = _sources.assessed(options, **asked)
     if not ending:
-        _sources.show(terminal.limits_table(found, details=options.verbose, width=text.columns(sys.stdout)))
+        sys.stdout.write(terminal.limits_table(found, details=options.verbose, pen=text.Pen.of(sys.stdout)))
         _sources.warn_of_age(found)
     _sources.deliver("Limits", options.output, ending, lambda form: terminal.as_bytes(found, form))
     return _sources.DONE
@@ -174,7 +167,7 @@ def demo(_: argparse.Namespace) -> int:
 
 
 def show_samples(folder: Path | None = None, target: Path | None = None) -> Path:
-    from rmtoolkit.views import report
+    from rmtoolkit.views import report, terminal
 
     clone, root = Path(__file__).parents[2], Path()
     if (clone / SAMPLES).is_dir() and (clone / "pyproject.toml").is_file():
@@ -188,7 +181,7 @@ def show_samples(folder: Path | None = None, target: Path | None = None) -> Path
         msg = f"There are no samples in {quote_path(folder)}: this installation lacks a part. Hint: install it again."
         raise RmtoolkitError(msg)
     found = rm.assess(rm.read(folder))
-    _show(found, str(folder), details=False)
+    sys.stdout.write(terminal.table(found, source=str(folder), details=False, pen=text.Pen.of(sys.stdout)))
     make_folder(target.parent)
     path = report.report(found, target, title="rmtoolkit demo")
     print(f"Report: {path}")

@@ -153,7 +153,7 @@ def _timed(begin: float, end: float) -> _plot.Ticks:
 
 def _counted(begin: float, end: float) -> _plot.Ticks:
     step = _plot.count_step(end - begin, _TICKS)
-    return [(at, f"{at:,}") for at in range(math.ceil(begin), math.floor(end) + 1, step)]
+    return [(at, f"{at:,}") for at in range(math.ceil(begin / step) * step, math.floor(end) + 1, step)]
 
 
 def _name(
@@ -334,10 +334,11 @@ def _of_profile(found: HeapAnswer) -> list[Markup | None]:
     if (live := summary.live_at_end_bytes) is not None:
         facts.append(("Live at the end", text.memory(live), "that alone is no leak" if live else ""))
     if found.reading.kind in ("grows", "fills", "rests"):
-        value, after = found.reading.pace_of(found.reading.growth_bytes), found.reading.growth_bytes
-        if found.reading.kind == "rests":
-            value, after = "none", found.reading.moved_bytes
-        facts.append(("Steady growth", value, f"{text.memory(after)} after startup"))
+        rests = found.reading.kind == "rests"
+        grown = found.reading.moved_bytes if rests else found.reading.growth_bytes
+        value, after = "none" if rests else found.reading.pace_of(grown), f"{text.memory(grown)} after startup"
+        # Where nothing tells the time they are one.
+        facts.append(("Steady growth", value, after if value != after else ""))
     if summary.rss_peak_bytes is not None:
         facts.append(("Resident at most", text.memory(summary.rss_peak_bytes), "with the recorder"))
     if summary.temporary is not None and summary.allocations:

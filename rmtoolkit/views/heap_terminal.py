@@ -15,32 +15,35 @@ if TYPE_CHECKING:
 MARKS: Final = text.marks("heap")
 #: Amounts whose change is shown.
 SHOWN: Final = ("live_bytes", "peak_bytes", "allocations")
+_PLAIN: Final = text.Pen()
 _MOST: Final = 6
+#: Less room beside figures is no room for a name.
+_LEAST: Final = 16
 #: In ASCII these must not take more room than in Unicode.
 _NARROW: Final = str.maketrans({"…": "~", "→": ">"})
 
 
-def answer(found: HeapAnswer, *, source: str = "", colour: bool = False, unicode: bool = True) -> str:
-    said = [text.styled("bold", line, colour=colour) for line in text.wrapped(found.headline)]
-    lines = [*said, *_about(source, spans(found.heap))]
+def answer(found: HeapAnswer, *, source: str = "", pen: text.Pen = _PLAIN) -> str:
+    width = pen.width
+    said = [pen.style("bold", line) for line in text.wrapped(found.headline, width)]
+    lines = [*said, *_about(source, spans(found.heap), width)]
     told = (fact for fact in found.heap.summary.lines() if fact[0] != "recorded")
     lines += _listed([(what, _said(what, said, found)) for what, said in told])
     rows = list(found.suspects.head(_MOST).iter_rows(named=True))
     if rows and found.reading.kind != "blind":
-        lines += ["", *_suspects(rows, found, colour=colour, unicode=unicode)]
-        if rest := found.suspects.height - len(rows):
-            lines.append(f"and {text.count(rest, 'function')} more: -o FILE.csv")
-    lines += _churn(found)
-    lines += ["", *text.wrapped("Not in this profile: " + "; ".join(found.unseen) + ".")]
-    lines += [*_notes(found.heap.report), *_next(found.next_step)]
-    return _body(lines, unicode=unicode)
+        lines += ["", *_suspects(rows, found, pen)]
+        lines += _rest(found.suspects.height - len(rows))
+    lines += _churn(found, width)
+    lines += ["", *text.wrapped("Not in this profile: " + "; ".join(found.unseen) + ".", width)]
+    lines += [*_notes(found.heap.report, width), *_next(found.next_step, width)]
+    return _body(lines, pen)
 
 
-def changes(found: DiffAnswer, *, source: str = "", unicode: bool = True) -> str:
-    old, new = found.before.summary, found.after.summary
+def changes(found: DiffAnswer, *, source: str = "", pen: text.Pen = _PLAIN) -> str:
+    old, new, width = found.before.summary, found.after.summary, pen.width
     before, after = spans(found.before), spans(found.after)
     both = f"{before}; then {after.split(', ', 1)[-1]}" if old.command == new.command else f"{before} → {after}"
-    lines = [*text.wrapped(found.headline), *_about(source, both if after != before else before)]
+    lines = [*text.wrapped(found.headline, width), *_about(source, both if after != before else before, width)]
     sums = [("live at the end", old.live_at_end_bytes, new.live_at_end_bytes), ("peak", old.peak_bytes, new.peak_bytes)]
     lines += _listed(
         [
@@ -62,21 +65,21 @@ def changes(found: DiffAnswer, *, source: str = "", unicode: bool = True) -> str
             for row in rows
         ]
         heads = ("LIVE", "BEFORE → AFTER", "PEAK", "ALLOCATIONS")
-        lines += ["", *columns(heads, cells, [place(row) for row in rows])]
+        lines += ["", *columns(heads, cells, [place(row) for row in rows], width)]
         if (path := " → ".join(found.path)) not in found.headline:
-            lines += ["", *text.wrapped(f"Most of the change comes through {path}.")]
-        if len(changed) > len(rows):
-            lines.append(f"and {text.count(len(changed) - len(rows), 'function')} more: -o FILE.csv")
-    return _body(lines, unicode=unicode)
+            lines += ["", *text.wrapped(f"Most of the change comes through {path}.", width)]
+        lines += _rest(len(changed) - len(rows))
+    return _body(lines, pen)
 
 
 def changed_rows(found: DiffAnswer) -> list[dict[str, Any]]:
     return [row for row in found.table.iter_rows(named=True) if any(row[f"{name}_change"] for name in SHOWN)]
 
 
-def allocator(found: AllocatorAnswer, *, source: str = "", unicode: bool = True) -> str:
-    totals = found.allocator.totals
-    lines = [*text.wrapped(found.headline), *_about(source, text.count(totals.height, "document") + ", the last one:")]
+def allocator(found: AllocatorAnswer, *, source: str = "", pen: text.Pen = _PLAIN) -> str:
+    totals, width = found.allocator.totals, pen.width
+    lines = text.wrapped(found.headline, width)
+    lines += _about(source, text.count(totals.height, "document") + ", the last one:", width)
     if found.last:
         held = found.last | {"muzzy_bytes": found.last["muzzy_bytes"] or None}
         told = ((*names, held[column]) for column, names in text.texts("views/heap")["allocator"].items())
@@ -87,14 +90,15 @@ def allocator(found: AllocatorAnswer, *, source: str = "", unicode: bool = True)
         purged = found.limit_if_purged_bytes
         said = f"Limit as it is {text.configured(found.limit_as_it_is_bytes)}"
         said += "" if purged is None else f", if purged {text.configured(purged)}"
-        lines += ["", *text.wrapped(f"{said}: {most} and a tenth of room; memory outside the allocator comes on top.")]
+        room = f"{said}: {most} and a tenth of room; memory outside the allocator comes on top."
+        lines += ["", *text.wrapped(room, width)]
     if found.arenas.height > 1:
         rows = found.arenas.head(_MOST).to_dicts()
         heads = ("LIVE", "GAPS", "KEPT", "METADATA")
         cells = [[text.memory(row[name]) for name in OF_ARENA] for row in rows]
         threads = ["" if row["threads"] is None else f" ({text.count(row['threads'], 'thread')})" for row in rows]
         names = [f"{row['arena']}{with_}" for row, with_ in zip(rows, threads, strict=True)]
-        lines += ["", *columns(heads, cells, names, name="ARENA")]
+        lines += ["", *columns(heads, cells, names, width, name="ARENA")]
     # A size whose gaps are less than this share of what is resident is not worth a line.
     least = 0.002 * (found.last.get("resident_bytes") or 0)
     rows = [row for row in found.sizes.head(_MOST).to_dicts() if (row["fragmentation_bytes"] or 0) > least]
@@ -106,14 +110,16 @@ def allocator(found: AllocatorAnswer, *, source: str = "", unicode: bool = True)
             [text.memory(row["live_bytes"]), text.memory(row["fragmentation_bytes"]), text.share(row["used"]), some]
             for row, some in zip(rows, partial, strict=True)
         ]
-        lines += ["", *columns(heads, cells, [text.block_size(row["size_bytes"]) for row in rows], name="BLOCKS OF")]
-    lines += [*_notes(found.allocator.report), "", *_next(found.next_step)]
-    return _body(lines, unicode=unicode)
+        lines += [
+            "",
+            *columns(heads, cells, [text.block_size(row["size_bytes"]) for row in rows], width, name="BLOCKS OF"),
+        ]
+    lines += [*_notes(found.allocator.report, width), "", *_next(found.next_step, width)]
+    return _body(lines, pen)
 
 
-def _body(lines: list[str], *, unicode: bool) -> str:
-    body = "\n".join(lines) + "\n"
-    return body if unicode else text.plain(body.translate(_NARROW))
+def _body(lines: list[str], pen: text.Pen) -> str:
+    return pen.body(lines if pen.unicode else [line.translate(_NARROW) for line in lines])
 
 
 def _listed(facts: Sequence[tuple[str, str]]) -> list[str]:
@@ -121,16 +127,20 @@ def _listed(facts: Sequence[tuple[str, str]]) -> list[str]:
     return ["", *(f"{what.ljust(width)}  {said}" for what, said in facts)] if facts else []
 
 
-def _notes(report: Report) -> list[str]:
-    return [part for note in report.notes() for part in text.wrapped(f"Note: {note}.")]
+def _rest(left: int) -> list[str]:
+    return [f"and {text.count(left, 'function')} more: -o FILE.csv"] if left else []
 
 
-def _next(step: str) -> list[str]:
-    return text.wrapped(f"Next: {step[:1].lower()}{step[1:]}")
+def _notes(report: Report, width: int) -> list[str]:
+    return [part for note in report.notes() for part in text.wrapped(f"Note: {note}.", width)]
 
 
-def _about(source: str, spans_: str) -> list[str]:
-    return text.wrapped((f"{text.printable(source)}: " if source else "") + spans_)
+def _next(step: str, width: int) -> list[str]:
+    return text.wrapped(f"Next: {step[:1].lower()}{step[1:]}", width)
+
+
+def _about(source: str, spans_: str, width: int) -> list[str]:
+    return text.wrapped((f"{text.printable(source)}: " if source else "") + spans_, width)
 
 
 def _said(what: str, said: str, found: HeapAnswer) -> str:
@@ -145,7 +155,7 @@ def _said(what: str, said: str, found: HeapAnswer) -> str:
     return said
 
 
-def _suspects(rows: list[dict[str, Any]], found: HeapAnswer, *, colour: bool, unicode: bool) -> list[str]:
+def _suspects(rows: list[dict[str, Any]], found: HeapAnswer, pen: text.Pen) -> list[str]:
     length, unit = text.pace_unit(found.reading.seconds)
     writers: dict[str, Callable[[dict[str, Any]], str]] = {
         "GROWTH": lambda row: text.known(text.memory, row["growth_bytes"] or None),
@@ -156,24 +166,27 @@ def _suspects(rows: list[dict[str, Any]], found: HeapAnswer, *, colour: bool, un
     }
     if found.heap.summary.live_at_end_bytes is None:
         del writers["AT THE END"]
-    heads = ["HELD"] if found.reading.kind == "picture" else list(writers)
-    cells = [[writers[head](row) for head in heads] for row in rows]
+    told = {head: [write(row) for row in rows] for head, write in writers.items()}
+    # What is known of none of them has no column.
+    known = [head for head, cells in told.items() if {*cells} != {text.NOT_APPLICABLE}]
+    heads = ["HELD"] if found.reading.kind == "picture" else known
+    cells = list(zip(*(told[head] for head in heads), strict=True))
     marks = [MARKS[row["reading"]] for row in rows]
-    shown = [f"{mark.shape if unicode else mark.plain} {mark.word}" for mark in marks]
-    width = max(len("READING"), *map(len, shown))
-    body = columns(heads, cells, [place(row) for row in rows], room=text.WIDTH - width - 2)
-    lines = [f"{'READING'.ljust(width)}{text.GAP}{body[0]}"]
+    shown = [pen.marked(mark, mark.word) for mark in marks]
+    first = max(len("READING"), *map(len, shown))
+    body = columns(heads, cells, [place(row) for row in rows], pen.width - first - 2)
+    lines = [f"{'READING'.ljust(first)}{text.GAP}{body[0]}"]
     for at, line in enumerate(body[1:]):
-        label = text.styled(marks[at].token, shown[at], colour=colour) + " " * (width - len(shown[at]))
+        label = pen.style(marks[at].token, shown[at]) + " " * (first - len(shown[at]))
         lines.append(f"{label}{text.GAP}{line}")
         if not at and len(found.path) > 1:
             path = " → ".join(text.shortened(name, 60) for name in found.path)
-            parts = text.wrapped(f"through {path}", text.WIDTH - width - 2, indent="  ")
-            lines += [" " * (width + 2) + part for part in parts]
+            parts = text.wrapped(f"through {path}", pen.width - first - 2, indent="  ")
+            lines += [" " * (first + 2) + part for part in parts]
     return lines
 
 
-def _churn(found: HeapAnswer) -> list[str]:
+def _churn(found: HeapAnswer, width: int) -> list[str]:
     total = found.heap.summary.allocations or 0
     most = found.churn.head(3)
     # A function that makes less than this share of all allocations is not worth a line.
@@ -184,7 +197,7 @@ def _churn(found: HeapAnswer) -> list[str]:
         said = f"{row['allocations']:>13,}  {text.chance(row['allocations'] / total):>6}"
         part = row["temporary_share"]
         short = "" if not part else f", {text.share_up_to(part, exact=exact)} temporary"
-        lines += [f"{said}  {fitting(place(row) + short, text.WIDTH - len(said) - 2)}"]
+        lines += [f"{said}  {fitting(place(row) + short, width - len(said) - 2)}"]
     return lines
 
 
@@ -196,14 +209,15 @@ def columns(
     heads: Sequence[str],
     rows: Sequence[Sequence[str]],
     names: Sequence[str],
-    room: int = text.WIDTH,
+    room: int,
     *,
     name: str = "FUNCTION",
 ) -> list[str]:
-    head, *figures = text.aligned([heads, *rows])
-    left = room - len(head) - len(text.GAP)
-    lines = (f"{line}{text.GAP}{fitting(whose, left)}" for line, whose in zip(figures, names, strict=True))
-    return [f"{head}{text.GAP}{name}", *lines]
+    lines = text.aligned([heads, *rows])
+    left = room - len(lines[0]) - len(text.GAP)
+    # Where no room is left beside the figures, names stand below them.
+    between, left = (text.GAP, left) if left >= _LEAST else (f"\n{text.GAP}", room - len(text.GAP))
+    return [f"{line}{between}{fitting(whose, left)}" for line, whose in zip(lines, [name, *names], strict=True)]
 
 
 def fitting(name: str, room: int) -> str:

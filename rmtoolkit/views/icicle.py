@@ -145,7 +145,7 @@ def legend(*, compared: bool) -> Markup:
         join(el("svg", el("g", square, class_=kind), class_="rm-icicle key", **size), f" {words}  ")
         for kind, words in kinds
     )
-    return el("p", *parts, None if compared else el("span", "▲ grows steadily"), class_="note key")
+    return el("p", *parts, None if compared else el("span", "▲\u00a0grows steadily"), class_="note key")
 
 
 #: What a page offers, the most telling first; what a profile does not know is left out.

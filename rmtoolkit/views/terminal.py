@@ -30,6 +30,7 @@ _CALM: Final = 2
 #: Namespace, workload and container at their longest: names are copied, so whole even where a terminal breaks them.
 _LONGEST: Final = 63 + 253 + 63 + 2
 YAML: Final = (".yaml", ".yml")
+_PLAIN: Final = text.Pen()
 FORMATS: Final = (*exports.FORMATS, *YAML)
 
 
@@ -38,14 +39,12 @@ def table(
     *,
     source: str = "",
     by: str = "workload",
-    colour: bool = False,
-    unicode: bool = True,
     details: bool = True,
-    width: int = text.WIDTH,
+    pen: text.Pen = _PLAIN,
 ) -> str:
     """Write the answer, then a block for each workload, or a line where no `details` are asked for; the worst first."""
     rows = found.instances.sort("workload_id", maintain_order=True) if by == "instance" else found.workloads
-    pen = _Pen(colour=colour, unicode=unicode, width=width)
+    width = pen.width
     answer = [pen.style("bold", line) for line in text.wrapped(found.fleet.sentence, width)]
     lines = list(answer)
     if rows.height:
@@ -57,8 +56,7 @@ def table(
             # What has scrolled away is said once more.
             lines += answer if rows.height > _ON_SCREEN else []
             lines += text.wrapped("Details: -v. One of them: rmtoolkit explain WORKLOAD SOURCE.", width)
-    body = "\n".join(lines) + "\n"
-    return body if unicode else text.plain(body)
+    return pen.body(lines)
 
 
 def about(found: Assessment, source: str) -> str:
@@ -70,21 +68,7 @@ def about(found: Assessment, source: str) -> str:
     return (f"{text.printable(source)}: " if source else "") + ", ".join(words)
 
 
-class _Pen:
-    def __init__(self, *, colour: bool, unicode: bool, width: int) -> None:
-        self.colour = colour
-        self.unicode = unicode
-        self.width = width
-
-    def style(self, name: str, written: str) -> str:
-        return text.styled(name, written, colour=self.colour)
-
-    def verdict(self, name: str) -> str:
-        mark = text.VERDICTS[name]
-        return f"{mark.shape if self.unicode else mark.plain} {mark.badge}"
-
-
-def _lines(rows: pl.DataFrame, pen: _Pen) -> list[str]:
+def _lines(rows: pl.DataFrame, pen: text.Pen) -> list[str]:
     dicts = rows.drop("evidence").to_dicts()
     told = list(map(_told, dicts))
     roomy = pen.width >= _ROOMY
@@ -97,7 +81,7 @@ def _lines(rows: pl.DataFrame, pen: _Pen) -> list[str]:
     at = first + 1 if below else at
     lines = [pen.style("dim", f"{' ' * first} {'WORKLOAD'.ljust(second)} {head}".rstrip())] if roomy else []
     for (mark, said), name, numbers in zip(told, names, figures, strict=True):
-        shown = f"{mark.shape if pen.unicode else mark.plain} {mark.word}"
+        shown = pen.marked(mark, mark.word)
         line = f"{pen.style(mark.token, shown)}{' ' * (first - len(shown))} {pen.style('bold', name)}"
         parts = text.wrapped(said, pen.width - at)
         if len(parts) > _CALM and mark not in text.ALARMS.values():
@@ -118,11 +102,12 @@ def _told(row: dict[str, Any]) -> tuple[text.Mark, str]:
     return text.VERDICTS[row["verdict"]], f"{pattern}: {_lower_first(step.rstrip('.'))}" if pattern else step
 
 
-def _blocks(rows: pl.DataFrame, pen: _Pen) -> list[str]:
+def _blocks(rows: pl.DataFrame, pen: text.Pen) -> list[str]:
     dicts = rows.drop("evidence").to_dicts()
     head, *figures = _figures(dicts)
     below = [[row[name].replace("_", " ") for name in ("pattern", "cause") if row[name]] for row in dicts]
-    columns = [[pen.verdict(row["verdict"]), *names] for row, names in zip(dicts, below, strict=True)]
+    marks = [text.VERDICTS[row["verdict"]] for row in dicts]
+    columns = [[pen.marked(mark, mark.badge), *names] for mark, names in zip(marks, below, strict=True)]
     first = max(len("VERDICT"), *(len(line) for column in columns for line in column))
 
     def beside(name: str) -> str:
@@ -134,8 +119,8 @@ def _blocks(rows: pl.DataFrame, pen: _Pen) -> list[str]:
         pen.style("dim", f"{'VERDICT'.ljust(first)} WORKLOAD{beside('WORKLOAD')}{head}"),
         pen.style("dim", f"{'pattern, cause'.ljust(first)} why, next step"),
     ]
-    for row, column, numbers in zip(dicts, columns, figures, strict=True):
-        verdict = pen.style(text.VERDICTS[row["verdict"]].token, column[0]) + " " * (first - len(column[0]))
+    for row, mark, column, numbers in zip(dicts, marks, columns, figures, strict=True):
+        verdict = pen.style(mark.token, column[0]) + " " * (first - len(column[0]))
         name = text.shortened(text.named(row), _LONGEST)
         lines += ["", f"{verdict} {pen.style('bold', name)}{beside(name)}{numbers}"]
         said = text.wrapped(row["why"], pen.width - first - 1) if row["why"] else []
@@ -161,9 +146,9 @@ def _closing(rows: pl.DataFrame, width: int) -> list[str]:
     return ["", *text.wrapped(f"Growth is of {of}. Intervals: -o verdicts.json", width)]
 
 
-def limits_table(found: Assessment, *, details: bool, width: int) -> str:
+def limits_table(found: Assessment, *, details: bool, pen: text.Pen = _PLAIN) -> str:
     """Write what to do, the most urgent first: of many without the reasons, and what needs nothing as a count."""
-    rows = found.workloads.drop("evidence").to_dicts()
+    rows, width = found.workloads.drop("evidence").to_dicts(), pen.width
     counted = Counter(row["action"] for row in rows if row["action"] != "none")
     said = ", ".join(f"{counted[name]:,} to {word.lower()}" for name, word in text.ACTIONS.items() if counted[name])
     answer = (
@@ -187,7 +172,7 @@ def limits_table(found: Assessment, *, details: bool, width: int) -> str:
         idle = len(rows) - counted.total()
         lines += ["", *text.wrapped(answer, width)]
         lines += text.wrapped(f"{idle:,} with nothing to do. All of them, with reasons: -v.", width)
-    return "\n".join(lines) + "\n"
+    return pen.body(lines)
 
 
 def _block(row: dict[str, Any]) -> list[str]:

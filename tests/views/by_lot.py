@@ -17,6 +17,7 @@ from rmtoolkit._html import Markup, el, join
 from rmtoolkit.assessment import WORKLOADS
 from rmtoolkit.limits.patches import per_workload
 from rmtoolkit.schema import Action, Alarm, Verdict
+from rmtoolkit.text import Pen
 from rmtoolkit.views import _plot, _plot_vega, _tables, lives, terminal, timeline
 from rmtoolkit.views.report import columns, files, sections
 from tests import fleet
@@ -184,7 +185,7 @@ def rows(number: int = 40) -> dict[str, list[Any]]:
     schema = {name: WORKLOADS[name] for name in WORKLOADS}
     for width, colour, unicode in ((60, False, True), (100, True, False), (101, True, True), (150, False, True)):
         frame = pl.DataFrame([row for _, row in drawn][:: 1 + width // 30], schema=schema)
-        pen = terminal._Pen(colour=colour, unicode=unicode, width=width)
+        pen = Pen(colour=colour, unicode=unicode, width=width)
         told[f"terminal {width}"] = [*terminal._lines(frame, pen), *terminal._blocks(frame, pen)]
     return told | {"totals": [plain(one) for one in _totals(number)], "lists": list(_lists())}
 

@@ -18,7 +18,7 @@ from rmtoolkit.cli import main
 from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError
 from rmtoolkit.loaders import read
 from rmtoolkit.recording import concat
-from rmtoolkit.text import period, signal_word, wrapped
+from rmtoolkit.text import Pen, period, signal_word, wrapped
 from rmtoolkit.views import _tables as tables
 from rmtoolkit.views.explanation import Explanation, explain
 from rmtoolkit.views.terminal import table as terminal_table
@@ -288,7 +288,7 @@ def test_code_is_never_cut(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     """However narrow the terminal is, each query and setting stands whole on one line: it is there to be copied."""
     monkeypatch.setattr("rmtoolkit.text.columns", lambda _: columns)
     found = assess(read("data/samples/noble-newt"))
-    table = terminal_table(found, width=columns).splitlines()
+    table = terminal_table(found, pen=Pen(width=columns)).splitlines()
     assert main(["explain", "noble-newt", "data/samples/noble-newt"]) == 0
     card, explained = capsys.readouterr().out.splitlines(), explain(found, "noble-newt")
     for code in (*explained.queries["promql"], *explained.advice["setting"].drop_nulls()):

@@ -4,12 +4,14 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import polars as pl
 import pytest
 
 from rmtoolkit import cli
 from rmtoolkit.analysis import heap_answers as heap_answer
 from rmtoolkit.heap import read_heap
 from rmtoolkit.heap.profile import HeapProfile, HeapSummary
+from rmtoolkit.text import Pen
 from rmtoolkit.views import heap_terminal
 from tests.analysis.profiles import MI, growing, profile, resting
 
@@ -21,7 +23,7 @@ CACHE, INDEX = "billing::cache::insert", "billing::index::build"
 
 def shown(heap: HeapProfile, *, unicode: bool = True, colour: bool = False) -> str:
     """The short answer."""
-    return heap_terminal.answer(heap_answer.answer(heap), source="api.zst", unicode=unicode, colour=colour)
+    return heap_terminal.answer(heap_answer.answer(heap), source="api.zst", pen=Pen(colour, unicode))
 
 
 def heaptrack(path: Path, seconds: int, each: int, text: str = "billing::cache::insert") -> Path:
@@ -43,6 +45,25 @@ def test_the_answer_names_what_grows_and_how_fast() -> None:
     assert any(line.strip() == f"through api::main → {CACHE}" for line in lines)
     assert lines[-1] == f"Next: bound or free what this code keeps: `{CACHE} (cache.rs:40)`."
     assert any("that alone is no leak" in line for line in lines)
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+def test_an_answer_keeps_to_the_width_of_the_terminal(width: int) -> None:
+    """Whatever was profiled; names that are too long keep their end."""
+    heaps = [profile({CACHE: growing(900), INDEX: resting(40 * MI)}), profile({CACHE: resting(40 * MI)})]
+    answers = [heap_terminal.answer(heap_answer.answer(heap), pen=Pen(width=width)) for heap in heaps]
+    answers.append(heap_terminal.changes(heap_answer.answer_diff(*heaps), pen=Pen(width=width)))
+    lines = [line for answer in answers for line in answer.splitlines()]
+    assert max(map(len, lines)) <= width
+    assert any(line.endswith("insert (cache.rs:40)") for line in lines)
+
+
+def test_what_is_known_of_no_function_has_no_column() -> None:
+    """Growth of snapshots without times has no rate."""
+    timed = profile({CACHE: growing(900)})
+    times = timed.timeline.with_columns(time_seconds=pl.lit(None, pl.Float64))
+    assert "A MINUTE" in shown(timed)
+    assert "A SECOND" not in shown(HeapProfile(timed.summary, timed.stacks, timed.frames, times))
 
 
 def test_other_readings_have_other_answers() -> None:

@@ -116,13 +116,13 @@ def test_learnt_margins_are_used_and_named(path: Path, tmp_path: Path, capsys: p
 
 def test_plain_ascii_where_the_terminal_has_nothing_else(recording: rm.Recording) -> None:
     """Every character."""
-    assert text.plain(limits_terminal.limits_table(rm.assess(recording), details=False, width=text.WIDTH)).isascii()
+    assert limits_terminal.limits_table(rm.assess(recording), details=False, pen=text.Pen(unicode=False)).isascii()
 
 
 def test_hostile_names_stay_on_their_line(recording: rm.Recording) -> None:
     """No name moves the cursor or starts a line."""
     found = rm.assess(recording.filter(workload="calm"))
     rows = found.workloads.with_columns(name=pl.lit("a\x1b[2J\nfix"))
-    printed = limits_terminal.limits_table(replace(found, workloads=rows), details=False, width=text.WIDTH)
+    printed = limits_terminal.limits_table(replace(found, workloads=rows), details=False)
     assert "\x1b" not in printed
     assert not any(line.startswith("fix") for line in printed.splitlines())

@@ -45,7 +45,7 @@ def test_the_table(assessed: Assessment) -> None:
 @pytest.mark.parametrize("width", [60, 80, 100, 140, 200])
 def test_a_line_for_each_is_as_wide_as_the_terminal(assessed: Assessment, width: int) -> None:
     """Without details each workload begins a line, the worst first, in any width; figures come where there is room."""
-    lines = terminal.table(assessed, details=False, width=width).splitlines()
+    lines = terminal.table(assessed, details=False, pen=text.Pen(width=width)).splitlines()
     assert max(map(len, lines)) <= width
     rows = [line for line in lines if line.startswith(("▲", "◆", "●"))]
     assert len(rows) == assessed.workloads.height
@@ -58,9 +58,9 @@ def test_a_line_for_each_is_as_wide_as_the_terminal(assessed: Assessment, width:
 def test_the_answer_is_said_again_below_a_long_list(assessed: Assessment) -> None:
     """Where the first line has scrolled away, the last ones say it once more."""
     many = replace(assessed, workloads=pl.concat([assessed.workloads] * 3))
-    answer = terminal.table(assessed, details=False, width=200).splitlines()[0]
-    assert terminal.table(many, details=False, width=200).splitlines().count(answer) == 2
-    assert terminal.table(assessed, details=False, width=200).splitlines().count(answer) == 1
+    answer = terminal.table(assessed, details=False, pen=text.Pen(width=200)).splitlines()[0]
+    assert terminal.table(many, details=False, pen=text.Pen(width=200)).splitlines().count(answer) == 2
+    assert terminal.table(assessed, details=False, pen=text.Pen(width=200)).splitlines().count(answer) == 1
 
 
 def test_figures_are_aligned(assessed: Assessment) -> None:
@@ -85,16 +85,16 @@ def test_names_are_whole_and_nothing_is_cut(assessed: Assessment, width: int) ->
     long = [f"{'namespace-' * 6}/{'a' * 120}-{at}-{'z' * 120}/app" for at in range(rows.height)]
     found = replace(assessed, workloads=rows.with_columns(name=pl.Series(long)))
     for details in (False, True):
-        written = terminal.table(found, width=width, details=details)
+        written = terminal.table(found, pen=text.Pen(width=width), details=details)
         assert all(name in written for name in long)
         assert "…" not in written
         others = [line for line in written.splitlines() if "zzz" not in line and "`" not in line]
         assert max(map(len, others)) <= width
-    listed = " ".join(terminal.table(found, width=width, details=False).split())
+    listed = " ".join(terminal.table(found, pen=text.Pen(width=width), details=False).split())
     said = [" ".join(text.printable(one).split()) for one in rows["alarm_text"].drop_nulls()]
     if width < 101:
         assert all(one in listed for one in said)
-    assert all(name in terminal.limits_table(found, width=width, details=True) for name in long)
+    assert all(name in terminal.limits_table(found, pen=text.Pen(width=width), details=True) for name in long)
 
 
 def test_limits_of_many_are_a_setting_each_and_what_needs_nothing_is_counted(assessed: Assessment) -> None:
@@ -104,9 +104,7 @@ def test_limits_of_many_are_a_setting_each_and_what_needs_nothing_is_counted(ass
     idle = rows.filter(action="none")["name"].to_list()
     assert idle
     many = replace(assessed, workloads=rows)
-    short, whole = (
-        terminal.limits_table(many, details=details, width=text.WIDTH).splitlines() for details in (False, True)
-    )
+    short, whole = (terminal.limits_table(many, details=details).splitlines() for details in (False, True))
     heads = [line for line in whole if line.startswith(tuple(text.ACTIONS.values()))]
     assert [line for line in short if line in heads] == [line for line in heads if line.split()[-1] not in idle]
     assert all(short[short.index(line) + 1] == whole[whole.index(line) + 1] for line in heads if line in short)
@@ -135,14 +133,14 @@ def test_a_hostile_name_cannot_drive_the_terminal(assessed: Assessment) -> None:
 
 def test_colour_adds_no_meaning(assessed: Assessment) -> None:
     """Without its colour the coloured table is the plain one."""
-    coloured = terminal.table(assessed, colour=True)
+    coloured = terminal.table(assessed, pen=text.Pen(colour=True))
     assert "\x1b[1;31m▲ LEAK\x1b[0m" in coloured
     assert re.sub(r"\x1b\[[\d;]*m", "", coloured) == terminal.table(assessed)
 
 
 def test_ascii_has_marks_of_its_own(assessed: Assessment) -> None:
     """Where the encoding has no Unicode, marks and figures are plain ASCII."""
-    plain = terminal.table(assessed, unicode=False)
+    plain = terminal.table(assessed, pen=text.Pen(unicode=False))
     assert plain.isascii()
     assert all(mark in plain for mark in ("[!] LEAK", "[?] INCONCLUSIVE", "[ok] NOT A LEAK"))
 

@@ -139,11 +139,11 @@ def words() -> dict[str, list[Any]]:
     """Tables of the terminal, Markdown, patches, and the explanation of some workloads."""
     found = fleet.assessed()
     told = {
-        "classify": terminal.table(found, source="a.parquet", colour=True),
-        "instances": terminal.table(found, by="instance", unicode=False),
-        "limits": terminal.limits_table(found, details=True, width=text.WIDTH),
-        "limits of many": terminal.limits_table(found, details=False, width=text.WIDTH),
-        "before": text.plain(terminal.limits_table(fleet.before(), details=True, width=text.WIDTH)),
+        "classify": terminal.table(found, source="a.parquet", pen=text.Pen(colour=True)),
+        "instances": terminal.table(found, by="instance", pen=text.Pen(unicode=False)),
+        "limits": terminal.limits_table(found, details=True),
+        "limits of many": terminal.limits_table(found, details=False),
+        "before": terminal.limits_table(fleet.before(), details=True, pen=text.Pen(unicode=False)),
         "markdown": files.markdown(_contents()),
         "first": files.markdown(report.Contents(fleet.before())),
         "patches": exports.patches(found),
@@ -234,8 +234,8 @@ def heaps() -> dict[str, list[Any]]:
     kept.append(replace(kept[0], arenas=arenas.cast(kept[0].arenas.schema)))
     kept.append(heap_answers.answer_allocator(rm.read_allocator(HEAPS / "opal-vole.stats.log.zst")))
     told = {
-        "profile": heap_terminal.answer(grows, source="a.zst", colour=True),
-        "picture": heap_terminal.answer(dhat, unicode=False),
+        "profile": heap_terminal.answer(grows, source="a.zst", pen=text.Pen(colour=True)),
+        "picture": heap_terminal.answer(dhat, pen=text.Pen(unicode=False)),
         "changes": heap_terminal.changes(changed, source="a → b"),
         **{f"allocator {at}": heap_terminal.allocator(one, source=f"{at}") for at, one in enumerate(kept)},
     }
