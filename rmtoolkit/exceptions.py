@@ -5,17 +5,14 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, ParamSpec, TypeVar
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
-    from typing import ParamSpec, TypeVar
-
-    Given = ParamSpec("Given")
-    Made = TypeVar("Made")
-    Other = TypeVar("Other")
+Given = ParamSpec("Given")
+Made = TypeVar("Made")
+Other = TypeVar("Other")
 
 _QUOTE_CHARACTERS = 80
 _NAMES_SHOWN = 20

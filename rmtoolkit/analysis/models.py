@@ -6,25 +6,22 @@ Each shape, bounded or growing, is a small family of straight least-squares prob
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
 from functools import cache, lru_cache
 from itertools import zip_longest
 from statistics import median
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import polars as pl
 from msgspec import Struct
+from numpy.typing import NDArray
 
 from rmtoolkit._tables import run_starts, search_runs
 from rmtoolkit.analysis import thresholds as th
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
-    from numpy.typing import NDArray
-
-    Array = NDArray[np.float64]
+Array = NDArray[np.float64]
 
 
 def describe(envelope: Envelope) -> tuple[dict[str, NDArray[Any]], Array]:

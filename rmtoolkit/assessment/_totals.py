@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import os
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import polars as pl
 
@@ -33,6 +35,7 @@ from rmtoolkit.exceptions import ReadError, system_words
 from rmtoolkit.limits.history import as_need
 from rmtoolkit.limits.recommend import OF_LIMITS, quantity
 from rmtoolkit.limits.risk import Margins, Prices, expected, of_needs, per_month, priced
+from rmtoolkit.recording import Recording
 from rmtoolkit.schema import (
     EVENTS,
     NUMBER,
@@ -50,13 +53,7 @@ from rmtoolkit.schema import (
 )
 from rmtoolkit.text import first, say
 
-if TYPE_CHECKING:
-    import os
-    from collections.abc import Iterator, Mapping
-
-    from rmtoolkit.recording import Recording
-
-    Row = Mapping[str, Any]
+Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import rmtoolkit as rm
 from rmtoolkit import text
 from rmtoolkit._io import check_target, is_far, make_folder, write_whole
 from rmtoolkit.cli import _sources
 from rmtoolkit.exceptions import RmtoolkitError, quote, quote_path
-
-if TYPE_CHECKING:
-    import argparse
-
 
 _YAML: Final = (".yaml", ".yml")
 #: Recordings of a clone; a wheel has some of them beside its modules.

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 
 from rmtoolkit._html import Markup, el, join
-from rmtoolkit.views._plot import LOOKS, PX, TYPES, Area, Bar, Box, Plot, Point, Rule, Shape, Text
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from rmtoolkit.views._plot import Floats, Look, Mark
+from rmtoolkit.views._plot import LOOKS, PX, TYPES, Area, Bar, Box, Floats, Look, Mark, Plot, Point, Rule, Shape, Text
 
 _SWATCH: Final = 10
 

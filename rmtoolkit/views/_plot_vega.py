@@ -6,20 +6,17 @@ The memory of a container is such a form; it zooms, pans and selects, and labels
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from msgspec import Struct
 
 from rmtoolkit.views import _plot
+from rmtoolkit.views._plot import Mark, Plot, Scale
 from rmtoolkit.views.assets import asset
 from rmtoolkit.views.timeline import Chart, Timeline
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from rmtoolkit.views._plot import Mark, Plot, Scale
 
 Rows = dict[str, list[Any]]
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
 from rmtoolkit import text
 from rmtoolkit.analysis.heap_answers import OF_ARENA, AllocatorAnswer, DiffAnswer, HeapAnswer, place, spans
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from rmtoolkit.schema import Report
+from rmtoolkit.schema import Report
 
 MARKS: Final = text.marks("heap")
 #: Amounts whose change is shown.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Sequence
+from typing import Any, Final
 
 import msgspec
 import numpy as np
@@ -12,13 +13,9 @@ import polars as pl
 from rmtoolkit import text
 from rmtoolkit._html import Markup, el, join
 from rmtoolkit.heap._names import plain_name, spoken
+from rmtoolkit.heap.profile import HeapProfile
 from rmtoolkit.heap.tree import MEASURES, CallTree, call_tree, measure_of, tree
 from rmtoolkit.views.assets import asset
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from rmtoolkit.heap.profile import HeapProfile
 
 WIDTH: Final = 1080
 ROW: Final = 22

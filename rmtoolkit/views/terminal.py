@@ -146,7 +146,7 @@ def _closing(rows: pl.DataFrame, width: int) -> list[str]:
     return ["", *text.wrapped(f"Growth is of {of}. Intervals: -o verdicts.json", width)]
 
 
-def limits_table(found: Assessment, *, details: bool, pen: text.Pen = _PLAIN) -> str:
+def limits_table(found: Assessment, *, details: bool, pen: text.Pen) -> str:
     """Write what to do, the most urgent first: of many without the reasons, and what needs nothing as a count."""
     rows, width = found.workloads.drop("evidence").to_dicts(), pen.width
     counted = Counter(row["action"] for row in rows if row["action"] != "none")

@@ -123,6 +123,6 @@ def test_hostile_names_stay_on_their_line(recording: rm.Recording) -> None:
     """No name moves the cursor or starts a line."""
     found = rm.assess(recording.filter(workload="calm"))
     rows = found.workloads.with_columns(name=pl.lit("a\x1b[2J\nfix"))
-    printed = limits_terminal.limits_table(replace(found, workloads=rows), details=False)
+    printed = limits_terminal.limits_table(replace(found, workloads=rows), details=False, pen=text.Pen())
     assert "\x1b" not in printed
     assert not any(line.startswith("fix") for line in printed.splitlines())

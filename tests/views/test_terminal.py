@@ -104,7 +104,9 @@ def test_limits_of_many_are_a_setting_each_and_what_needs_nothing_is_counted(ass
     idle = rows.filter(action="none")["name"].to_list()
     assert idle
     many = replace(assessed, workloads=rows)
-    short, whole = (terminal.limits_table(many, details=details).splitlines() for details in (False, True))
+    short, whole = (
+        terminal.limits_table(many, details=details, pen=text.Pen()).splitlines() for details in (False, True)
+    )
     heads = [line for line in whole if line.startswith(tuple(text.ACTIONS.values()))]
     assert [line for line in short if line in heads] == [line for line in heads if line.split()[-1] not in idle]
     assert all(short[short.index(line) + 1] == whole[whole.index(line) + 1] for line in heads if line in short)

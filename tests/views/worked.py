@@ -141,8 +141,8 @@ def words() -> dict[str, list[Any]]:
     told = {
         "classify": terminal.table(found, source="a.parquet", pen=text.Pen(colour=True)),
         "instances": terminal.table(found, by="instance", pen=text.Pen(unicode=False)),
-        "limits": terminal.limits_table(found, details=True),
-        "limits of many": terminal.limits_table(found, details=False),
+        "limits": terminal.limits_table(found, details=True, pen=text.Pen()),
+        "limits of many": terminal.limits_table(found, details=False, pen=text.Pen()),
         "before": terminal.limits_table(fleet.before(), details=True, pen=text.Pen(unicode=False)),
         "markdown": files.markdown(_contents()),
         "first": files.markdown(report.Contents(fleet.before())),

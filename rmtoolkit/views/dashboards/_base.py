@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NamedTuple
+from types import ModuleType
+from typing import Any, NamedTuple, TypeVar
 
 import anywidget
 import ipywidgets
@@ -18,12 +20,7 @@ from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.views.assets import asset
 from rmtoolkit.views.style import DASHBOARD
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from types import ModuleType
-    from typing import TypeVar
-
-    Widget = TypeVar("Widget", bound=ipywidgets.DOMWidget)
+Widget = TypeVar("Widget", bound=ipywidgets.DOMWidget)
 
 
 class Board(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no types

@@ -6,8 +6,9 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final, TypeVar
 
 from rmtoolkit import text
 from rmtoolkit._io import make_folder, write_whole
@@ -15,15 +16,10 @@ from rmtoolkit.assessment import recommend_limits
 from rmtoolkit.exceptions import RmtoolkitError, quote
 from rmtoolkit.views import exports
 from rmtoolkit.views.exports import escaped
+from rmtoolkit.views.report.columns import Row
 from rmtoolkit.views.report.sections import SECTIONS, Contents, figures, told, urgent
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from typing import TypeVar
-
-    from rmtoolkit.views.report.columns import Row
-
-    Told = TypeVar("Told")
+Told = TypeVar("Told")
 
 #: Names under which a Chromium is found; RMTOOLKIT_CHROMIUM names another.
 _BROWSERS: Final = (
