@@ -35,9 +35,9 @@ class Around(Struct, frozen=True):
     cause: Cause
     #: When it speaks, with the evidence for it.
     rule: Callable[[Seen], Evidence | None]
-    #: What there is to do, with the evidence, which is of one of the statistics.
+    #: What there is to do, with the evidence, which is called as the cause or as one of these.
     remedy: Callable[[VerdictRow, Evidence], Iterator[Advice]]
-    statistics: tuple[Statistic, ...]
+    statistics: tuple[Statistic, ...] = ()
 
 
 def _files_left(lives: Sequence[Opinion]) -> float:
@@ -137,7 +137,7 @@ def _sockets(seen: Seen) -> Evidence | None:
         return None
     grown, came = held
     if came is None:
-        return Evidence.of(main, Statistic.SOCKETS, f"{memory(grown)} more", grown)
+        return Evidence.of(main, Cause.SOCKETS, f"{memory(grown)} more", grown)
     each = f"{number(round(came))} of them, {small_memory(grown / came)} each"
     return Evidence.of(main, "sockets_open", f"{memory(grown)} more with {each}", grown)
 
@@ -156,7 +156,7 @@ def _mapped(seen: Seen) -> Evidence | None:
         return None
     amount, value = mapped - shared, f"{memory(mapped - shared)} of {memory(seen.whole_bytes)}"
     signal = Signal.FILE_MAPPED if Signal.FILE_MAPPED in main.levels else Signal.FILE
-    return Evidence.of(main, Statistic.MAPPED_FILES, value, amount, signal=signal)
+    return Evidence.of(main, Cause.MAPPED_FILES, value, amount, signal=signal)
 
 
 def too_many_threads(main: Opinion) -> tuple[float, float] | None:
@@ -195,7 +195,7 @@ def _arenas(seen: Seen) -> Evidence | None:
     if _kept_at_first(main, heap) >= (1 - th.ARENAS_RISE) * kept:
         # Arenas fill one after another; what was kept at once, a start may have freed that nobody sampled.
         return None
-    return Evidence.of(main, Statistic.ARENAS, f"{threads_for_cores(*many)}; {memory(kept)} kept", kept)
+    return Evidence.of(main, Cause.ARENAS, f"{threads_for_cores(*many)}; {memory(kept)} kept", kept)
 
 
 def _runtime(seen: Seen) -> Evidence | None:
@@ -209,7 +209,7 @@ def _runtime(seen: Seen) -> Evidence | None:
     if main.shares[Layer.OUTSIDE] < th.NAMING_SHARE or not th.STACK_LEAST <= each <= th.STACK_MOST:
         return None
     value = f"{threads_for_cores(*many)}; {memory(amount)}, {memory(each)} each"
-    return Evidence.of(main, Statistic.RUNTIME, value, amount)
+    return Evidence.of(main, Cause.RUNTIME, value, amount)
 
 
 def _bound_tmpfs(row: VerdictRow, found: Evidence) -> Iterator[Advice]:
@@ -247,10 +247,10 @@ def _fewer_workers(row: VerdictRow, found: Evidence) -> Iterator[Advice]:
 
 AROUND: Final = (
     Around(Cause.TMPFS, _tmpfs, _bound_tmpfs, (Statistic.FILES_LEFT, Statistic.FILES_GROW)),
-    Around(Cause.SOCKETS, _sockets, _advising("see_sockets", "bound_sockets"), (Statistic.SOCKETS,)),
-    Around(Cause.ARENAS, _arenas, _fewer_arenas, (Statistic.ARENAS,)),
-    Around(Cause.RUNTIME, _runtime, _fewer_workers, (Statistic.RUNTIME,)),
-    Around(Cause.MAPPED_FILES, _mapped, _advising("leave_mapped", "keep_fewer_pages"), (Statistic.MAPPED_FILES,)),
+    Around(Cause.SOCKETS, _sockets, _advising("see_sockets", "bound_sockets")),
+    Around(Cause.ARENAS, _arenas, _fewer_arenas),
+    Around(Cause.RUNTIME, _runtime, _fewer_workers),
+    Around(Cause.MAPPED_FILES, _mapped, _advising("leave_mapped", "keep_fewer_pages")),
 )
 
 
@@ -275,11 +275,11 @@ def clause_of(cause: Cause | None, evidence: Iterable[Evidence]) -> str | None:
 
 
 #: Statistics of which a headline speaks.
-_SAYS: Final = (Statistic.FILES_LEFT, Statistic.ARENAS, Statistic.RUNTIME, Statistic.MAPPED_FILES)
+_SAYS: Final = (Statistic.FILES_LEFT, Cause.ARENAS, Cause.RUNTIME, Cause.MAPPED_FILES)
 
 
 def remedies(row: VerdictRow) -> Iterator[Advice]:
     for one in AROUND:
-        found = next((piece for piece in row.evidence if piece.statistic in one.statistics), None)
+        found = next((piece for piece in row.evidence if piece.statistic in (one.cause, *one.statistics)), None)
         if one.cause == row.cause and found is not None and found.estimate is not None:
             yield from one.remedy(row, found)

@@ -77,7 +77,7 @@ def queries(stored: Mapping[str, object]) -> Iterator[Query]:
     if counted in {Signal.TASKS, Signal.DESCRIPTORS, Signal.SERIES}:
         shown = signal_word(counted)
         yield Query(f"{shown[:1].upper()}{shown[1:]}", names.signal(counted))
-    if {Statistic.PSI_SOME, Statistic.PSI_FULL, Statistic.AT_LIMIT} & evidence.keys():
+    if {Signal.PSI_SOME, Signal.PSI_FULL, Statistic.AT_LIMIT} & evidence.keys():
         waiting = f"container_pressure_memory_waiting_seconds_total{names.container()}"
         yield Query("Share of time that tasks wait for memory", f"rate({waiting}[5m])")
     if {Layer.KEPT, Layer.SLACK, Layer.OUTSIDE, Statistic.LIVE_HEAP} & evidence.keys():

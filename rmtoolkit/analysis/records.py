@@ -47,7 +47,7 @@ class Unit(StrEnum):
 
 
 class Statistic(StrEnum):
-    """What was measured, beside layers; ``open_`` with what a verdict waits for, ``rejected_`` with a check's name."""
+    """What was measured, where it is called as no layer, cause or signal; ``open_`` and ``rejected_`` begin others."""
 
     SHAPE = "shape"
     GROWTH = "growth"
@@ -73,18 +73,11 @@ class Statistic(StrEnum):
     THREADS_MANY = "threads_many"
     FILES_LEFT = "files_left"
     FILES_GROW = "files_grow"
-    SOCKETS = "sockets"
-    MAPPED_FILES = "mapped_files"
-    ARENAS = "arenas"
-    RUNTIME = "runtime"
     QUOTA = "quota"
     HELD_RISE = "held_rise"
     HELD_APART = "held_apart"
     BYTES_EACH = "bytes_each"
     AT_LIMIT = "at_limit"
-    PSI_SOME = "psi_some_seconds"
-    PSI_FULL = "psi_full_seconds"
-    REFAULTS = "refaults_total"
     PEAK_AT_LIMIT = "peak_at_limit"
     FOLLOWS_LOAD = "follows_load"
     IDLE = "idle"

@@ -313,7 +313,11 @@ def test_the_floor_is_always_said() -> None:
 def test_all_that_is_said_has_its_words() -> None:
     """Each statistic, shape and question has words in the files of texts, and nobody else has."""
     evidence, words = texts("analysis/evidence"), texts("analysis/words")
-    assert {*records.Statistic, *records.Layer} == {told.get("statistic", name) for name, told in evidence.items()} - {
+    of_signals = (Signal.PSI_SOME, Signal.PSI_FULL, Signal.REFAULTS)
+    of_causes = (one.cause for one in AROUND if not one.statistics)
+    assert {*records.Statistic, *records.Layer, *of_signals, *of_causes} == {
+        told.get("statistic", name) for name, told in evidence.items()
+    } - {
         "open",
         "rejected",
     }

@@ -16,8 +16,9 @@ from msgspec import structs
 
 from rmtoolkit.analysis import patterns, queries
 from rmtoolkit.analysis.judge import assess_block, downsample, judge
-from rmtoolkit.analysis.records import REJECTED, Layer, Statistic
+from rmtoolkit.analysis.records import REJECTED
 from rmtoolkit.schema import Cause, Pattern
+from rmtoolkit.text import texts
 from tests.analysis import drawn
 from tests.analysis.curves import GI, MI, day, hours, record, saturate, saw, together
 from tests.written import plain, write
@@ -276,11 +277,15 @@ def _evidence(statistic: str, estimate: float | None) -> dict[str, Any]:
     }
 
 
+#: What evidence is called.
+_NAMES: Final = tuple(dict.fromkeys(told.get("statistic", name) for name, told in texts("analysis/evidence").items()))
+
+
 def advised() -> dict[str, list[Any]]:
     """What is advised for each verdict, pattern and cause, with no evidence, with every piece, and with some."""
     base = judge(thread_stacks())[0]["verdicts"].row(0, named=True)
-    several = [_evidence(name, 3.0 * MI) for name in (*Statistic, *Layer)]
-    some = [_evidence(name, None) for name in (*Statistic, *Layer) if "heap" not in name]
+    several = [_evidence(name, 3.0 * MI) for name in _NAMES]
+    some = [_evidence(name, None) for name in _NAMES if "heap" not in name]
     checks = [_evidence(REJECTED + check, 2.0) for check in ("stale_allocator", "counter_fell", "usage_above_limit")]
     pieces = {"none": [], "all": several, "without a heap": some, "rejected": [*some, *checks]}
     cases = [("leak", "leak", cause) for cause in (*Cause, None)]

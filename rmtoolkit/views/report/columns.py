@@ -270,18 +270,14 @@ def _rows(about: Row) -> list[tuple[str, ...]]:
 
 
 def _bought(currency: str | None, bought: Sequence[Row]) -> Markup:
-    rows: list[tuple[str, ...]] = [
-        (
-            text.configured(one["limit_bytes"]) + ("" if number else " (now)"),
-            text.chance(one["oom_probability"]),
-            text.hours(one["hours_to_limit"]),
-            text.NOT_APPLICABLE
-            if not number or one["cost_per_month"] is None
-            else text.money(one["cost_per_month"], currency, sign=True),
-        )
-        for number, one in enumerate(bought)
-    ]
-    return _table(("Limit", "OOM kill 7 d", "Time", "Cost a month"), rows)
+    rows: list[tuple[str, ...]] = []
+    for number, one in enumerate(bought):
+        limit = text.configured(one["limit_bytes"]) + ("" if number else " (now)")
+        rows.append((limit, text.chance(one["oom_probability"]), text.hours(one["hours_to_limit"])))
+        if currency is not None:
+            cost = one["cost_per_month"] if number else None
+            rows[-1] += (text.NOT_APPLICABLE if cost is None else text.money(cost, currency, sign=True),)
+    return _table(("Limit", "OOM kill 7 d", "Time", *([] if currency is None else ["Cost a month"])), rows)
 
 
 def _table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> Markup:

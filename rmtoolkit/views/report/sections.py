@@ -531,7 +531,7 @@ def groups(found: Assessment) -> Markup | None:
         _counted("Workloads", "workloads"),
         *(_counted(text.ALARMS[name].word, name) for name in Alarm),
         ("Can be given back", "n", spare),
-        ("a month", "n", month),
+        *([("a month", "n", month)] if found.fleet.currency is not None else []),
     ]
     note = "by namespace and owner, each workload once, by its worst; a name filters every table"
     rows = frame.head(_SHOWN).to_dicts()
