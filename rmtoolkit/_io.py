@@ -36,7 +36,9 @@ PROTOCOLS: Final = ("s3", "s3a", "gs", "az", "abfs", "abfss")
 _URL: Final = re.compile(r"([a-z][a-z0-9+.-]+)://(.*)", re.DOTALL)
 
 
-def check_target(path: str | os.PathLike[str], endings: Sequence[str]) -> None:
+def check_target(path: str | os.PathLike[str] | None, endings: Sequence[str]) -> None:
+    if path is None:
+        return
     if is_store(path):
         raise _refused(path, "only lakes are kept in object stores. Name a file, and copy it there.")
     try:

@@ -84,8 +84,7 @@ def stream_format(options: argparse.Namespace, endings: Sequence[str]) -> str | 
     if options.format is not None:
         msg = "--format is that of -o -: the name of a file tells its own."
         raise RmtoolkitError(msg)
-    if options.output:
-        check_target(options.output, endings)
+    check_target(options.output, endings)
     return None
 
 

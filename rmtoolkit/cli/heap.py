@@ -35,8 +35,7 @@ def run(options: argparse.Namespace) -> int:
     source = _sources.shown(options.files[:2] or [options.pyroscope]) + text.and_more(len(options.files), 2)
     is_served = any(is_url(one) or IN_CLUSTER.fullmatch(one) for one in options.files)
     files = _fetched(options) if is_served else options.files
-    if options.output:
-        check_target(options.output, FORMATS)
+    check_target(options.output, FORMATS)
     pen = text.Pen.of(sys.stdout, colour=not options.no_color)
     heap = _read(files, options) if files else _kept(options)
     found: HeapAnswer | DiffAnswer | AllocatorAnswer

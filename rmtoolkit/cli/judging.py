@@ -100,9 +100,8 @@ def report(options: argparse.Namespace) -> int:
     from rmtoolkit.views import report
     from rmtoolkit.views.report.files import write_beside
 
-    for path, endings in ((options.output, report.ENDINGS), (options.pdf, (".pdf",))):
-        if path is not None:
-            check_target(path, endings)
+    check_target(options.output, report.ENDINGS)
+    check_target(options.pdf, (".pdf",))
     date = None if options.date is None else parse_time(options.date)
     previous = options.previous
     # The folder that is written to each week has nothing the first time.
@@ -141,11 +140,9 @@ def alerts(options: argparse.Namespace) -> int:
     if streamed and options.tests:
         msg = "--tests names the file of the rules. Hint: -o rules.yaml."
         raise RmtoolkitError(msg)
-    if not streamed:
-        check_target(options.output, _YAML)
-    for path, endings in ((options.tests, _YAML), (options.dashboard, (".json",))):
-        if path:
-            check_target(path, endings)
+    check_target(None if streamed else options.output, _YAML)
+    check_target(options.tests, _YAML)
+    check_target(options.dashboard, (".json",))
     found = _sources.assessed(options)
     _sources.deliver("Rules", options.output, ".yaml" if streamed else None, lambda _: alerts.rules(found).encode())
     if options.tests:

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rmtoolkit.exceptions import ReadError
 from rmtoolkit.loaders import _files
 
-if TYPE_CHECKING:
-    import os
-    from collections.abc import Iterator, Sequence
-
-    from numpy.typing import NDArray
-
-    Integers = NDArray[np.int64]
-    Words = NDArray[np.unsignedinteger[Any]]
+Integers = NDArray[np.int64]
+Words = NDArray[np.unsignedinteger[Any]]
 
 #: Steps of the growth table: when there are so many, every two become one.
 _MOST_STEPS: Final = 512

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from rmtoolkit._tables import conform
 from rmtoolkit.exceptions import ReadError
@@ -21,13 +24,7 @@ from rmtoolkit.heap.rust_names import demangle
 from rmtoolkit.heap.suspects import blind
 from rmtoolkit.text import texts
 
-if TYPE_CHECKING:
-    import os
-    from collections.abc import Iterable, Iterator, Sequence
-
-    from numpy.typing import NDArray
-
-    Integers = NDArray[np.int64]
+Integers = NDArray[np.int64]
 
 #: No newer form is known.
 NEWEST: Final = 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import datetime as dt
 import math
 import os
 import re
@@ -12,12 +13,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import msgspec
 import numpy as np
@@ -28,17 +30,12 @@ from rmtoolkit._tables import asked_window, parse_duration
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote
 from rmtoolkit.heap import IN_CLUSTER
 from rmtoolkit.heap.formats import PPROF_EXPECTED, join, read_one_pprof
+from rmtoolkit.heap.profile import HeapProfile
 from rmtoolkit.heap.symbols import Paths, symbolised
 from rmtoolkit.loaders._wire import field
 from rmtoolkit.loaders.record_kubectl import Kubectl, end_group, kubectl_error
 from rmtoolkit.loaders.server import Client, DamagedError, NothingThereError, Patience, Who, who_asks
 from rmtoolkit.text import and_more, count, printable
-
-if TYPE_CHECKING:
-    import datetime as dt
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-
-    from rmtoolkit.heap.profile import HeapProfile
 
 _NEAR: Final = "rmtoolkit heap pod/NAME:6060/debug/pprof/heap -n NAMESPACE, which forwards the port by kubectl."
 _WEB_PAGE: Final = "No profile looks like this: is the path right, such as /debug/pprof/heap?"

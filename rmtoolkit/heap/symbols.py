@@ -9,19 +9,16 @@ import struct
 import subprocess
 import zlib
 from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, BinaryIO, Final, TypeAlias
+from typing import BinaryIO, Final, TypeAlias
 
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote_path
 from rmtoolkit.heap._names import FrameTable, stacks_frame
+from rmtoolkit.heap.profile import HeapProfile, Module
 from rmtoolkit.heap.rust_names import demangle
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from rmtoolkit.heap.profile import HeapProfile, Module
 
 Paths: TypeAlias = "str | PathLike[str] | Iterable[str | PathLike[str]]"
 #: Function, file and line, the innermost of inlined functions first.

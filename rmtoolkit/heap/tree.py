@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from itertools import groupby, pairwise
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from rmtoolkit._tables import conform
 from rmtoolkit.exceptions import UnknownWorkloadError
 from rmtoolkit.heap._names import CUT_OFF, OWN, STD, SYSTEM, crates, frame_name, plain_name, spoken
+from rmtoolkit.heap.profile import HeapProfile
 from rmtoolkit.schema import TEXT, WHOLE, typed
 from rmtoolkit.text import texts
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from numpy.typing import NDArray
-
-    from rmtoolkit.heap.profile import HeapProfile
-
-    Floats = NDArray[np.float64]
-    Integers = NDArray[np.int64]
-    Flags = NDArray[np.bool_]
-    Path = tuple[str, ...]
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+Path = tuple[str, ...]
 
 #: Parts into which a recording is cut; of each the least counts that was held in it.
 _PARTS: Final = 32

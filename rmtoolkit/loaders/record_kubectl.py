@@ -10,10 +10,11 @@ import shutil
 import signal
 import subprocess
 import time as clock
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
+from typing import Any, BinaryIO, Final, NamedTuple
 
 import msgspec
 
@@ -23,12 +24,8 @@ from rmtoolkit.exceptions import RmtoolkitError, quote, quote_path, system_words
 from rmtoolkit.loaders._kubectl_rows import failure
 from rmtoolkit.loaders.kubectl_top import read_kubectl_top
 from rmtoolkit.loaders.kubernetes import items, trimmed
+from rmtoolkit.recording import Recording
 from rmtoolkit.text import texts
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-    from rmtoolkit.recording import Recording
 
 #: What never gets better by itself, and what to do about it.
 _LASTING: Final = {

@@ -17,6 +17,7 @@ from rmtoolkit import text
 from rmtoolkit.assessment import explored
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.schema import Action
+from rmtoolkit.views import _plot
 from rmtoolkit.views._plot import text_width
 from rmtoolkit.views.dashboards import limit_charts
 from rmtoolkit.views.dashboards.explorer import answer
@@ -215,6 +216,17 @@ def test_prices_change_the_cost_and_nothing_else(explorer: rm.LimitExplorer) -> 
     assert explorer.chosen.memory_per_month is not None
     assert after.memory_per_month is not None
     assert explorer.chosen.memory_per_month < after.memory_per_month
+
+
+def test_one_start_and_costs_beyond_the_axis() -> None:
+    """One start is told of in the singular; a curve that is higher than its axis leaves it, and reads as no price."""
+    explorer = rm.LimitExplorer(rm.read("data/samples/opal-egret"))
+    assert "the one recorded start needed 348 Mi." in words(explorer)
+    plot = limit_charts.cost_plot(explorer.scene, explorer.chosen, "USD")[0]
+    (line,) = (mark for mark in plot.marks if isinstance(mark, _plot.Line))
+    ((_, prices),) = line.pieces
+    assert (prices[0], (prices == plot.y.high).sum()) == (plot.y.high, 1)
+    explorer.close()
 
 
 def test_what_grows_gets_days_and_no_recommendation(found: rm.Assessment) -> None:

@@ -4,30 +4,26 @@ from __future__ import annotations
 
 import re
 from collections import Counter, deque
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, TypeAlias, TypeVar
+from pathlib import Path
+from typing import Any, Final, NamedTuple, NoReturn, TypeAlias, TypeVar
 
 import msgspec
 import numpy as np
 import polars as pl
 from msgspec import UNSET, Raw, UnsetType
+from numpy.typing import NDArray
 
 from rmtoolkit._identity import any_contradicts, place_names, summaries
 from rmtoolkit.exceptions import ReadError, quote, quote_path
 from rmtoolkit.loaders._files import MARKS, read_bytes
+from rmtoolkit.loaders._timestamps import Asked
 from rmtoolkit.loaders.prometheus import HISTOGRAMS, NO_SAMPLES, TRUNCATED, Found, is_remote_read
 from rmtoolkit.schema import CONTRADICTING, NO_NUMBERS, NO_PAIR, NO_TIMES, SUMMARIES, TWICE
 from rmtoolkit.text import counted, first, texts
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
-    from numpy.typing import NDArray
-
-    from rmtoolkit.loaders._timestamps import Asked
 
 EXPECTED: Final = "a saved Prometheus answer (JSON)"
 

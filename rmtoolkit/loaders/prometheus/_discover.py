@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from rmtoolkit._promql import exactly
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.loaders.prometheus import _fetch, _metrics
+from rmtoolkit.loaders.prometheus._decode import Decoded
 from rmtoolkit.loaders.server import Client, TooMuchError
 from rmtoolkit.schema import SIGNALS
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-
-    from rmtoolkit.loaders.prometheus._decode import Decoded
 
 #: The window is looked at in that many instants.
 _INSTANTS: Final = 8

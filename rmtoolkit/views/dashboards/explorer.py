@@ -109,6 +109,7 @@ def _startups(scene: Scene, chosen: Chosen) -> list[str]:
     of_all = f"of {text.count(starts, 'recorded start')} needed more than {text.configured(chosen.limit_bytes)}"
     top = f"the highest {more}{highest}"
     counted = f"{chosen.starts_above:,} {of_all}" if chosen.starts_above else f"none {of_all}, {top}"
+    counted = f"the one recorded start needed {more}{highest}" if starts == 1 else counted
     return [f"Startup sets the peak, not steady load: {counted}."]
 
 
@@ -468,8 +469,9 @@ class LimitExplorer(_base.Board):
             _tables.caveats(self._found), answer(scene, chosen, self.workload, self._ours, currency), assumed
         )
         by = f"{text.printable(currency)}, by limit"
-        risk = _section(what, "by limit", limit_charts.drawn(*limit_charts.risk_plot(scene, chosen)))
-        cost = _section("Cost a month with incidents", by, limit_charts.cost_chart(scene, chosen, currency))
+        drawn = limit_charts.risk_plot(scene, chosen), limit_charts.cost_plot(scene, chosen, currency)
+        chances, costs = (limit_charts.drawn(*plot) for plot in drawn)
+        risk, cost = _section(what, "by limit", chances), _section("Cost a month with incidents", by, costs)
         room = _section("Headroom", "of the limit", limit_charts.headroom_chart(scene, chosen))
         written = _patch(scene, chosen, self._rows[self.workload]["workload_kind"])
         self._charts.value = join(

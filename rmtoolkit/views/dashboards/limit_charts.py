@@ -117,7 +117,7 @@ def amount(value: float | None, currency: str) -> str:
     return f"{shown} {text.printable(currency)}"
 
 
-def cost_chart(scene: Scene, chosen: Chosen, currency: str) -> Markup:
+def cost_plot(scene: Scene, chosen: Chosen, currency: str) -> tuple[_plot.Plot, str]:
     known = scene.curve.drop_nulls("memory")
     totals = known["total"].drop_nulls()
     prices = _of_named(scene, lambda one: one.total_per_month)
@@ -126,15 +126,20 @@ def cost_chart(scene: Scene, chosen: Chosen, currency: str) -> Markup:
     plot.left_axis(_plot.money_ticks(top))
     if not known.height:
         plot.write((_LEFT + _RIGHT) / 2, 110, "middle", "unknown: no request is known")
-        return drawn(plot, "Cost a month: unknown, no request is known")
+        return plot, "Cost a month: unknown, no request is known"
     limits = known["limit_bytes"].to_numpy().astype(np.float64)
     memory = np.minimum(known["memory"].to_numpy(), top)
     total = np.minimum(known["total"].fill_null(float("nan")).to_numpy(), top)
     seen = ~np.isnan(total)
     plot.add(_plot.Area("cache", ((limits, memory),)))
     if seen.any():
-        whole = ((limits[seen], total[seen]),)
-        plot.add(_plot.Area("incidents", whole, ((limits, memory),)), _plot.Line("line", whole))
+        across, price = limits[seen], total[seen]
+        plot.add(_plot.Area("incidents", ((across, price),), ((limits, memory),)))
+        # What costs more than the axis has leaves the picture: along its upper end it would read as a price.
+        shown = np.flatnonzero(price < top)
+        if shown.size:
+            near = slice(max(shown[0] - 1, 0), shown[-1] + 2)
+            plot.add(_plot.Line("line", ((across[near], price[near]),)))
     places = []
     if chosen.total_per_month is not None:
         said = f"{text.configured(chosen.limit_bytes)}: {amount(chosen.total_per_month, currency)}"
@@ -156,7 +161,7 @@ def cost_chart(scene: Scene, chosen: Chosen, currency: str) -> Markup:
         f"expected incidents {incidents}",
         *(f"{point.name} {text.configured(point.limit_bytes)}: {amount(price, currency)}" for point, price in prices),
     ]
-    return drawn(plot, "; ".join(parts))
+    return plot, "; ".join(parts)
 
 
 def _name(
