@@ -53,9 +53,7 @@ _ARMS: Final = pl.Schema(
         "p_value": NUMBER,
     }
 )
-#: The newest kills of a container are looked back on.
-_LOOKED_BACK: Final = 3
-#: So long before, or half of the run where it was shorter than twice that.
+#: A kill is looked back on from so long before, or half of the run where it was shorter than twice that.
 _BEFORE: Final = dt.timedelta(days=1)
 #: An OOM kill, and what was said of that container from its samples up to `said_time`; null where nobody looked.
 FORETOLD: Final = pl.Schema(
@@ -70,7 +68,7 @@ FORETOLD: Final = pl.Schema(
 )
 _SAID: Final = tuple(name for name in FORETOLD if name.startswith("said_"))
 _RIVALS: Final = pl.Schema(
-    {**dict.fromkeys(WORKLOAD, TEXT), "week": risk.PAIRS["week"], **typed(WHOLE, "krr_bytes vpa_bytes")}
+    {**dict.fromkeys(WORKLOAD, TEXT), "week": risk.PAIRS["week"], **typed(WHOLE, "krr_limit_bytes vpa_target_bytes")}
 )
 
 WEEKS: Final = pl.Schema(
@@ -120,13 +118,6 @@ class Backtest:
     arms: pl.DataFrame
     calibration: pl.DataFrame
 
-    @property
-    def growing(self) -> pl.DataFrame:
-        """Count workload weeks that were growing: `weeks`, and `violations`, which got a higher limit all the same."""
-        ours = self.weeks.filter(pl.col("growing") & pl.col("arm").str.starts_with("rmtoolkit"))
-        weeks = pl.struct(*WORKLOAD, "week").n_unique()
-        return ours.select(weeks=weeks.cast(WHOLE), violations=pl.col("limit_bytes").count().cast(WHOLE))
-
     def __repr__(self) -> str:
         ours = self.arms.filter(pl.col("arm") == _name(0.05))
         if not ours.height:
@@ -161,14 +152,12 @@ class Record(Struct, frozen=True):
 
 def rivals(part: Recording, pairs: pl.DataFrame) -> pl.DataFrame:
     """Say what KRR and VPA would have set before the last weeks of all pairs."""
-    others = [pl.DataFrame(schema=_RIVALS)]
+    found = [pl.DataFrame(schema=_RIVALS)]
     for week in pairs["week"].unique().sort(descending=True).head(_RECORDED):
         before = part.window(start=week - baselines.KRR_HISTORY, end=week - dt.timedelta(milliseconds=1))
-        krr = baselines.krr_memory(before).select(*WORKLOAD, krr_bytes="recommended_limit_bytes")
-        vpa = baselines.vpa_memory(before).select(*WORKLOAD, vpa_bytes="target_bytes")
-        both = krr.join(vpa, on=WORKLOAD, nulls_equal=True)
-        others.append(both.with_columns(week=pl.lit(week).cast(risk.PAIRS["week"])).select(_RIVALS.names()))
-    return pl.concat(others)
+        others = baselines.others(before).with_columns(week=pl.lit(week).cast(risk.PAIRS["week"]))
+        found.append(others.select(_RIVALS.names()))
+    return pl.concat(found)
 
 
 def record_of(gathered: dict[str, pl.DataFrame], margins: risk.Margins, promised: float) -> Record | None:
@@ -184,7 +173,7 @@ def record_of(gathered: dict[str, pl.DataFrame], margins: risk.Margins, promised
     if not rows:
         return None
     weeks = pl.concat(rows).join(gathered["rivals"], on=[*WORKLOAD, "week"], nulls_equal=True)
-    limits = ("limit_bytes", "krr_bytes", "vpa_bytes")
+    limits = ("limit_bytes", "krr_limit_bytes", "vpa_target_bytes")
     # Killed then: what it needed was above everything.
     killed = weeks.drop_nulls(limits).with_columns(
         (pl.col(name) < pl.col("next_bytes")) | (pl.col("rise") >= risk.CENSORED) for name in limits
@@ -198,7 +187,7 @@ def record_of(gathered: dict[str, pl.DataFrame], margins: risk.Margins, promised
 
 
 def foretold(part: Recording) -> pl.DataFrame:
-    """List OOM kills, and what the samples of a day before each say, or of the first half of a short run."""
+    """List OOM kills, and what was said a day before the newest of a container, or half way through a short run."""
     found = kills(part).select("container_id", "time", "limit_bytes")
     if not found.height:
         return pl.DataFrame(schema=FORETOLD)
@@ -207,18 +196,13 @@ def foretold(part: Recording) -> pl.DataFrame:
     found = found.sort("time").join_asof(
         runs.sort("end"), left_on="time", right_on="end", by="container_id", strategy="backward", check_sortedness=False
     )
+    # Of a kill that two events tell of the later one has no run of its own.
+    own = found.filter(pl.struct("container_id", "end").is_first_distinct())
     half = pl.col("start") + (pl.col("time") - pl.col("start")) / 2
-    found = found.with_columns(
-        # Of a kill that two events tell of the later one has no run of its own.
-        said_time=pl.when(pl.struct("container_id", "end").is_first_distinct()).then(
-            pl.max_horizontal("time" - pl.lit(_BEFORE), half).dt.truncate("1s").cast(TIME)
-        )
-    ).with_columns(newest=pl.col("time").rank("ordinal", descending=True).over("container_id"))
-    told = [
-        _said_at(part, found.filter(newest=at).drop_nulls("said_time").select("container_id", "time", "said_time"))
-        for at in range(1, _LOOKED_BACK + 1)
-    ]
-    looked = beside(found.select("container_id", "time", "limit_bytes"), pl.concat(told), ["container_id", "time"])
+    said_time = pl.max_horizontal("time" - pl.lit(_BEFORE), half).dt.truncate("1s").cast(TIME)
+    newest = own.unique("container_id", keep="last").select("container_id", "time", said_time=said_time)
+    said = _said_at(part, newest.drop_nulls("said_time"))
+    looked = beside(found.select("container_id", "time", "limit_bytes"), said, ["container_id", "time"])
     return looked.select(FORETOLD.names()).cast(FORETOLD).sort("container_id", "time")
 
 

@@ -39,6 +39,13 @@ _KRR_POINTS: Final = 100
 _KRR_FLOOR_BYTES: Final = 100 * MI
 
 
+def others(recording: Recording) -> pl.DataFrame:
+    """Say what VPA would request and which limit KRR would set: what is compared with."""
+    vpa = vpa_memory(recording).select(*WORKLOAD, vpa_target_bytes="target_bytes")
+    krr = krr_memory(recording).select(*WORKLOAD, krr_limit_bytes="recommended_limit_bytes")
+    return beside(vpa, krr, WORKLOAD)
+
+
 def vpa_memory(recording: Recording) -> pl.DataFrame:
     """Compute what the Kubernetes VPA recommender would set as memory request, from a CPU sample in every minute."""
     about = workloads(recording)

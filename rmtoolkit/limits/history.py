@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from msgspec import Struct
 
+from rmtoolkit._identity import releases_by_name
 from rmtoolkit._parallel import partition
 from rmtoolkit._tables import FOLLOWS, beside, conform, ever, in_force, one_signal, run_starts, spans
 from rmtoolkit.analysis import thresholds as th
@@ -36,6 +37,8 @@ _MATERIAL: Final = 0.02
 _STILL: Final = 2.0
 #: What moves less than this is as calm as can be.
 _RESTLESS: Final = 0.01
+#: What moves less than this lies flat.
+_FLAT: Final = 0.05
 #: Peaks of blocks that all lie within a twentieth are no more restless than what lies two fifths below its peak.
 _ALIKE: Final = 8.0
 #: The mean of fewer samples says nothing of how far a block's peak lies above it.
@@ -72,6 +75,8 @@ _PARTS: Final = (
 _LASTED: Final = (pl.col("runs") == 0) & (pl.col("history_seconds") >= DAY_MILLISECONDS / 1000)
 _MOVED_BY: Final = {
     "workload_row": pl.UInt32(),
+    "newer_since": TIME,
+    "newer_bytes": pl.Int64(),
     "since": TIME,
     **typed(NUMBER, "above_hours old_bytes before_spread before_seconds"),
 }
@@ -433,6 +438,9 @@ class Need(Struct, frozen=True):
     need_of: str | None = None
     #: The release that moved the peak: what came before it is left out.
     since: dt.datetime | None = None
+    #: A release whose need is lower, and does not count yet.
+    newer_since: dt.datetime | None = None
+    newer_bytes: int | None = None
     #: A release of less than a day uses so many times what the versions before used at the same hours.
     above_hours: float | None = None
     cadence_seconds: float | None = None
@@ -485,6 +493,13 @@ class Need(Struct, frozen=True):
         killed = self.killed_limit_bytes or ABSURD_BYTES
         raised = killed < (self.limit_bytes or ABSURD_BYTES) and (self.need_since_bytes or 0) > killed
         return raised or (self.need_bytes or 0) > killed * APART
+
+    @property
+    def counted_seconds(self) -> float:
+        """The history that margins go by: flat at its limit and not killed, a day shows what a week would."""
+        length, limit = self.history_seconds or 0.0, self.limit_bytes or ABSURD_BYTES
+        flat = (self.spread or 1.0) < _FLAT and (self.need_bytes or 0) >= th.AT_LIMIT * limit and not self.kills_now
+        return _WEEK if flat and DAY_MILLISECONDS / 1000 <= NEARLY * length < _WEEK else length
 
     @property
     def few_runs(self) -> bool:
@@ -622,7 +637,7 @@ def _needs_of(recording: Recording, *, requests: bool) -> pl.DataFrame:
         need_bytes=pl.max_horizontal("need_bytes", "killed_limit_bytes"),
         kills_hours=passed_since("first_kill") / 3600,
         rests=(pl.col("runs") > 0) & (pl.col("told") * pl.col("cadence_seconds") < span / 2),
-    ).drop("workload_row", "containers_in_pod", "first_kill", "last_kill", "samples", "told", *list(_MOVED_BY)[3:])
+    ).drop("workload_row", "containers_in_pod", "first_kill", "last_kill", "samples", "told", *list(_MOVED_BY)[5:])
 
 
 def lengths(used: pl.DataFrame) -> pl.DataFrame:
@@ -698,18 +713,22 @@ def released_at(recording: Recording) -> pl.DataFrame:
     ends = seen.group_by("workload_row").agg(end=pl.col("last").max())
     events = recording.events.filter(pl.col("kind") == "release").join(rows, on="container_id")
     # Pods of a version that no earlier one had; one that is gone was rolled back.
-    about = recording.containers.select("container_id", "version", reach=_SCRAPES_NOW * pl.col("cadence_seconds"))
+    reach = _SCRAPES_NOW * pl.col("cadence_seconds")
+    # What the name of a pod has too may be the same code begun anew.
+    code = ~pl.col("pod").str.contains(pl.col("version"), literal=True).fill_null(value=False)
+    about = releases_by_name(recording.containers).select("container_id", "version", reach=reach, code=code)
     begun = (
         beside(seen, about, "container_id")
         .drop_nulls("version")
         .group_by("workload_row", "version")
-        .agg(pl.col("last", "reach").max(), time=pl.col("first").min())
+        .agg(pl.col("last", "reach").max(), pl.col("code").all(), time=pl.col("first").min())
+        .with_columns(first=time.min().over("workload_row"))
     )
     gone = (pl.col("last").max() - pl.col("last")).dt.total_seconds().over("workload_row") > pl.col("reach")
-    begun = begun.filter(time > time.min().over("workload_row"), gone.not_())
-    releases = pl.concat(
-        [events.select("workload_row", "time", told=True), begun.select("workload_row", "time", told=False)]
-    )
+    alone = pl.col("code") & (pl.len().over("workload_row") == 1)
+    begun = begun.filter(gone.not_()).select("workload_row", "time", "first", told=alone)
+    begun = begun.filter(time > pl.col("first")).drop("first")
+    releases = pl.concat([events.select("workload_row", "time", told=True), begun])
     shown = pl.col("told") & (time <= pl.col("end") - dt.timedelta(seconds=_WEEK))
     return (
         releases.join(ends, on="workload_row")
@@ -737,9 +756,11 @@ def _since_release(used: pl.DataFrame, released: pl.DataFrame) -> tuple[pl.DataF
     found = dated.group_by("workload_row").agg(
         pl.col("newest", "released").first(),
         old_bytes=value.filter(old).max(),
+        new_bytes=value.filter(~old).max(),
         higher=value.filter(~old).max() > _MOVED * value.filter(old).max(),
         moved=(value.filter(shown).max() / value.filter(shown.not_()).max()).log().abs() > np.log(_MOVED),
         starting=(time - pl.col("newest")).max() < dt.timedelta(hours=1),
+        young=(time - pl.col("newest")).max() < dt.timedelta(days=1),
     )
     # A version that needs more has shown that at once, one that needs less after a week.
     since = pl.when("higher").then("newest").when("moved").then("released")
@@ -771,7 +792,11 @@ def _since_release(used: pl.DataFrame, released: pl.DataFrame) -> tuple[pl.DataF
     # The level is new; how restless it is, those before have shown in a day or more.
     lasted = past_of(dated.filter(time < pl.col("since"))).filter(_LASTED)
     lasted = lasted.select("workload_row", before_spread="spread", before_seconds="history_seconds")
-    told = found.select("workload_row")
+    # What needs less is believed after a week, and by its code.
+    less = ~pl.col("young") & (pl.col("new_bytes") < pl.col("old_bytes") / _MOVED)
+    told = found.select(
+        "workload_row", newer_since=pl.when(less).then("newest"), newer_bytes=pl.when(less).then("new_bytes")
+    )
     for frame in (moved, above.select("workload_row", "above_hours", "old_bytes"), lasted):
         told = beside(told, frame, "workload_row")
     return kept.drop("since"), told
@@ -780,14 +805,15 @@ def _since_release(used: pl.DataFrame, released: pl.DataFrame) -> tuple[pl.DataF
 def _kills(killed: pl.DataFrame, released: pl.DataFrame) -> pl.DataFrame:
     """Count kills: all of them, and those of the version that runs now, with the highest limit that killed it."""
     everything = killed.group_by("workload_row").agg(kills=pl.len().cast(pl.Int64))
-    ago = (pl.col("window_end") - pl.col("time")).dt.total_days().fill_null(0).clip(0).unique()
+    ago = (pl.col("window_end") - pl.col("time")).dt.total_days().fill_null(0).clip(0).unique().sort()
     of_now = (
         kills_of_now(killed, released)
         .group_by("workload_row")
         .agg(
             killed_limit_bytes=pl.col("limit_bytes").max(),
             kills_now=pl.len().cast(pl.Int64),
-            killed_days=pl.lit(0.5).pow(24 * (ago + 0.5) / FADES_HOURS).sum(),
+            # Powers of many at once differ in the last digit.
+            killed_days=pl.lit(0.5).pow(24 * (ago + 0.5) / FADES_HOURS).sum().round(9),
             first_kill=pl.col("time").min(),
             last_kill=pl.col("time").max(),
         )

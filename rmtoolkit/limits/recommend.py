@@ -164,7 +164,7 @@ def reason(case: _Case) -> str:
                 swapped=told and need.need_of == "with swap" and needed > peak,
                 page_cache=told and peak > history.APART * needed,
             ),
-            first(above_hours=need.above_hours),
+            first(newer=need.newer_since and need.since is None, above_hours=need.above_hours),
             first(startup=known and settled is not None and startup >= 0.95 * peak and _starts_high(need)),
             killed,
             # Most of its history has no samples, though it runs on.
@@ -284,11 +284,9 @@ def gathered(part: Recording, verdicts: pl.DataFrame, *, requests: bool = True) 
     known = beside(history.needs(part, verdicts, requests=requests), purged_bases(part, verdicts), WORKLOAD)
     if not requests:
         return known
-    from rmtoolkit.limits.baselines import krr_memory, vpa_memory  # noqa: PLC0415 - a row of verdicts names no others
+    from rmtoolkit.limits.baselines import others  # noqa: PLC0415 - a row of verdicts names no others
 
-    vpa = vpa_memory(part).select(*WORKLOAD, vpa_target_bytes="target_bytes")
-    krr = krr_memory(part).select(*WORKLOAD, krr_limit_bytes="recommended_limit_bytes")
-    return beside(beside(known, vpa, WORKLOAD), krr, WORKLOAD)
+    return beside(known, others(part), WORKLOAD)
 
 
 def of_gathered(
@@ -333,15 +331,12 @@ def purged_bases(part: Recording, verdicts: pl.DataFrame) -> pl.DataFrame:
     mine = part.containers.join(about, on=on, how="semi", nulls_equal=True)["container_id"]
     kept = part.filter(pl.col("container_id").is_in(mine.implode()))
     given_back, _ = history.kept_by_allocator(kept.samples)
-    told = kept.samples.filter(given_back.is_not_null())["container_id"].unique()
-    if not told.len():
-        return pl.DataFrame(schema=_PURGED)
-    kept = kept.filter(pl.col("container_id").is_in(told.implode()))
     whole = pl.coalesce(FOOTPRINTS)
-    held = kept.samples.select("container_id", "time", held=whole - (whole - given_back.fill_null(0)).clip(0))
-    used = beside(history.usage(kept), held, ["container_id", "time"]).with_columns(
-        used_bytes=(pl.col("used_bytes") - pl.col("held").fill_null(0)).clip(0)
-    )
+    held = kept.samples.select("container_id", "time", held=whole - (whole - given_back).clip(0)).drop_nulls()
+    if not held.height:
+        return pl.DataFrame(schema=_PURGED)
+    used = history.usage(kept).join(held, on=["container_id", "time"], maintain_order="left")
+    used = used.with_columns(used_bytes=(pl.col("used_bytes") - pl.col("held")).clip(0))
     about = beside(history.workloads(kept), history.past_of(used), "workload_row")
     return about.select(*WORKLOAD, purged_base_bytes="base_bytes").cast(_PURGED)
 
@@ -400,7 +395,7 @@ def _advise(need: history.Need, ask: _Asked) -> Advised:
         qos_now=qos(need.request_bytes, need.limit_bytes, known=need.limit_known),
         qos_then=None if limit is None else qos(kept, limit, known=True),
         reserved_now_bytes=reserved_now,
-        reserved_then_bytes=None if after is None else after.reserved_bytes,
+        reserved_then_bytes=None if limit is None else risk.reserved(need, limit, kept),
         cost_now_per_month=risk.priced(need, need.limit_bytes, need.request_bytes, ask.prices),
         cost_then_per_month=None if after is None else after.memory_per_month,
         margins=ask.origin,

@@ -309,7 +309,7 @@ def lookup(margins: Margins) -> Callable[[Need], Scores]:
     known: dict[tuple[int, int], Scores] = {}
 
     def scores(need: Need) -> Scores:
-        length, spread = need.history_seconds or 0.0, need.spread or 0.0
+        length, spread = need.counted_seconds, need.spread or 0.0
         key = (int(np.searchsorted(lengths, length * history.NEARLY, side="right")), bisect_right(SPREADS, spread))
         if key not in known:
             known[key] = margins.scores(length, spread)
@@ -737,8 +737,6 @@ class AtLimit(Struct, frozen=True):
     """Everything that a limit says in one number each; None: not known, or nobody named a price."""
 
     limit_bytes: int
-    request_bytes: int | None
-    reserved_bytes: int | None
     memory_per_month: float | None
     incidents_per_month: float | None
     risk: Risk
@@ -752,14 +750,8 @@ class AtLimit(Struct, frozen=True):
 def at_limit(need: Need, limit_bytes: int, request_bytes: int | None, scores: Scores, prices: Prices | None) -> AtLimit:
     """Say everything of one limit with one request; without a request the scheduler sets the whole limit aside."""
     found = risk(need, limit_bytes, scores)
-    return AtLimit(
-        limit_bytes,
-        request_bytes,
-        reserved(need, limit_bytes, request_bytes),
-        priced(need, limit_bytes, request_bytes, prices),
-        expected(found.week, prices),
-        found,
-    )
+    memory, incidents = priced(need, limit_bytes, request_bytes, prices), expected(found.week, prices)
+    return AtLimit(limit_bytes, memory, incidents, found)
 
 
 def reserved(need: Need, limit_bytes: int | None, request_bytes: int | None) -> int | None:

@@ -70,7 +70,8 @@ def show(title: str, weeks: pl.DataFrame) -> None:
             f"at 2 % against {row['arm']:10}: OOM weeks only ours {row['only_ours']}, theirs {row['only_theirs']}, "
             f"p {row['p_value']:.4f}; slack {100 * row['slack']:.1f} %"
         )
-    number, given = result.growing.row(0)
+    grew = weeks.filter(pl.col("growing") & pl.col("arm").str.starts_with("rmtoolkit"))
+    number, given = grew.select(*WORKLOAD, "week").n_unique(), grew["limit_bytes"].count()
     print(f"growing: {number} weeks, {given} provisional limits at {len(PROMISED)} chances")
     ours = result.arms.filter(arm="rmtoolkit 5 %").row(0, named=True)
     figures = ("oom_weeks", "slack")

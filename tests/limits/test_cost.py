@@ -65,7 +65,6 @@ def test_one_limit_says_everything_at_once() -> None:
     found = at_limit(need, 200 * MIB, 128 * MIB, SCORES, rm.Prices(0.01, 40.0))
     # log 1.8 is above every rise.
     assert found.risk.week == pytest.approx(1 / 100)
-    assert found.reserved_bytes == 256 * MIB
     assert found.memory_per_month == pytest.approx(0.25 * 0.01 * 730.5)
     assert found.incidents_per_month == pytest.approx(0.01 * 40 * 730.5 / 168)
     assert found.total_per_month == pytest.approx((found.memory_per_month or 0) + (found.incidents_per_month or 0))

@@ -9,6 +9,7 @@ import dataclasses
 import re
 import warnings
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -124,6 +125,21 @@ def raised_in_a_new_pod() -> rm.Recording:
     return recorded(pl.concat([old, new.with_columns(pl.col("time") + 7 * DAY)]), *kills(20, 60, 90))
 
 
+def new_pods(days: int, named: bool) -> rm.Recording:
+    """Two weeks of 300 MiB, then pods of another hash that need half, and name their version or not."""
+    old = samples(steady(14, 300), pod="api-7d9c5b6f4-bcdfg", limit_bytes=640 * MIB, request_bytes=128 * MIB)
+    new = samples(steady(days, 150), pod="api-5c8d7f9b6-hjklm", limit_bytes=640 * MIB, request_bytes=128 * MIB)
+    both = pl.concat(
+        [old.with_columns(version=pl.lit("1.0")), new.with_columns(pl.col("time") + 14 * DAY, version=pl.lit("1.1"))]
+    )
+    return recorded(both if named else both.drop("version"))
+
+
+def flat(days: int) -> rm.Recording:
+    """Days of 254 MiB under a limit of 256."""
+    return recorded(samples(steady(days, 254, rough=0.002), limit_bytes=256 * MIB))
+
+
 def crash_loop() -> rm.Recording:
     """Four samples on the way up, then a kill, for four hours."""
     table = samples(np.tile([20.0, 60.0, 120.0, 200.0], 60) * MIB, step=60, limit_bytes=256 * MIB)
@@ -208,6 +224,13 @@ KILLS: Final = {
         ("real need was higher and is unknown", "taken to halve the chance"),
         holds=lambda row: row["advised_basis"] == "kills",
     ),
+    "a reading above the limit at the kill, which was raised then": Scenario(
+        lambda: with_kills(*kills(9 * 24), *limits(h0=256, h217=640), values=with_peak(262.0), limit=640),
+        ("none", "lower_limit"),
+        (356, 640),
+        ("real need was higher and is unknown",),
+        never=("below what it was seen",),
+    ),
     "killed, raised, and seen a little above what killed since": Scenario(
         lambda: with_kills(*kills(20, 60, 90), *limits(h0=256, h100=640), values=with_peak(270.0), limit=640),
         ("none", "lower_limit"),
@@ -286,6 +309,16 @@ KILLS: Final = {
         ("OOM-killed 4 times, at 256 Mi",),
         holds=at_least_vpa,
     ),
+    **{
+        f"new pods that need half, of {what}, {days} days ago": Scenario(
+            partial(new_pods, days, named), ("none", "wait"), (640, 640), says, never
+        )
+        for what, named, days, says, never in (
+            ("new code", True, 3, ("needed up to 15", "the limit is for what ran before"), ()),
+            ("new code", True, 9, ("Since the release of", "needed up to 15"), ("what ran before",)),
+            ("who knows what", False, 9, ("needed up to 15", "the limit is for what ran before"), ()),
+        )
+    },
     "killed two weeks before a release that has needed less since": Scenario(
         lambda: recorded(released(samples(steady(28, 150), limit_bytes=256 * MIB), 14 * 24), *kills(20, 60)),
         ("lower_limit", "none"),
@@ -377,6 +410,15 @@ CACHES: Final = {
             never=("grows", "grew", "buys"),
         )
         for number, seed in (("first", 1), ("second", 5))
+    },
+    **{
+        f"flat at its limit for {days} days without a kill: no week of it would show more": Scenario(
+            partial(flat, days),
+            ("raise_limit", "none", "wait"),
+            (256, 295),
+            ("No whole week was seen",),
+        )
+        for days in (2, 5)
     },
     "a working set near its limit that is page cache": Scenario(
         lambda: recorded(parts(500, anon=60, file=430)),
