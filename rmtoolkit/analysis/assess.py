@@ -64,7 +64,9 @@ def _hold_to_end(opinion: Opinion, row: Reading) -> None:
         opinion.halts.add(Halt.ENDED)
         _shift(opinion, at_rest)
         if row.last_third < th.ENDED / 2 and opinion.bounded > opinion.growing:
-            _decide(opinion, rest=th.RESTS * max(opinion.unresolved - row.fresh, 0.0))
+            # A long rest beside which no model grows on is as sure as one that took the growth away.
+            seen = max(th.RESTS, at_rest) if row.growing < th.UNTOLD else th.RESTS
+            _decide(opinion, rest=seen * max(opinion.unresolved - row.fresh, 0.0))
     elif row.last_third < th.SLOWING or (row.tail is not None and row.tail < th.ENDED):
         stopped = row.last_third < th.SLOWING and row.tail is not None and row.tail < th.STOPPED
         opinion.halts.add(Halt.ENDED if stopped else Halt.SLOWING)

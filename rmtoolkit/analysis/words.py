@@ -694,7 +694,7 @@ def _trend(row: VerdictRow, main: Opinion, reading: Reading) -> Iterator[Evidenc
     elif halt is not None and grows:
         name, sure = "growth_halts", 2
     elif reading.unresolved > reading.bounded:
-        name, sure = "growth_slows", 1
+        name, sure = "growth_slows" if growth > 0 else name, 1
     value = rate_with_range(growth, low, high)
     yield _say(main, name, value, growth, low=low, high=high, weight=sure, what=signal, halt=halt)
 

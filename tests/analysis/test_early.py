@@ -78,6 +78,16 @@ def test_a_pause_near_the_end_is_no_rest(at: float) -> None:
     assert verdicts(100 + 60 * np.minimum(U, 0.47)) == {"not_leak"}
 
 
+@pytest.mark.parametrize("bound", [0.3, 0.4, 0.45, 0.6, 0.7, 0.9])
+def test_what_fills_up_after_its_start_is_clean_once_it_has_rested_for_long(bound: float) -> None:
+    """A start, a straight rise and a rest are none of the shapes: a long rest tells, a short one does not clear it."""
+    found = rows(10 + 30 * (1 - np.exp(-U / 0.004)) + 60 * np.minimum(U / bound, 1))
+    assert ({row["verdict"] for row in found} == {"not_leak"}) is (bound < 0.5)
+    for row in found:
+        rises = [one["estimate"] for one in row["evidence"] if "still rises" in one["text"]]
+        assert all(growth > 0 for growth in rises), rises
+
+
 def test_one_small_drop_near_the_end_ends_no_rise() -> None:
     """A mebibyte or two given back are no rest."""
     assert verdicts(100 + 60 * U - 1.5 * (U > 0.87)) == {"leak"}
