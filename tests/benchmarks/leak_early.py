@@ -89,7 +89,7 @@ def truth_at(truth: pl.DataFrame, recording: Recording, share: float) -> pl.Data
         .group_by(*_PLACE, "pod")
         .agg(lost=pl.col("step").sum(), noise=1.4826 * (rest - rest.median()).abs().median())
         .group_by(_PLACE)
-        .agg(pl.col("lost", "noise").sort_by("lost").last())
+        .agg(pl.col("lost", "noise").sort_by("lost", "noise").last())
     )
     level = (
         recording.samples.join(recording.containers.select("container_id", *_PLACE), on="container_id")
