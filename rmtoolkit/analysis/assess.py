@@ -816,6 +816,11 @@ def _doubt_pools(answer: Pool, growing: int, pools: Sequence[Pool]) -> None:
     longer = [one for one in lives if th.STANDS_FOR_ALL * one.life.seconds >= main.life.seconds]
     calm = [one.reading for one in longer if one.growing <= th.LIKELY and one.signal == row.signal]
     passed = max((read.end_level for read in calm if read), default=-math.inf)
+    # What replaces others may stand at its own level: a rise no larger than their cycle may be a part of one.
+    middle = main.life.start + (main.life.end - main.life.start) / 2
+    before = [one.reading for one in longer if one.signal == row.signal and one.life.end <= middle]
+    cycles = [read.swing / max(read.settled, 1.0) for read in before if read and read.periodic > th.PERIODIC]
+    answer.cycles_before = not row.periodic and 0 < row.mean_rise <= max(cycles, default=0.0) * row.settled
     if main.life.ended == Ending.OOM_KILL:
         # Whoever came as far as the limit was killed: what climbed half as far, lived longer and rests tells more.
         longer = [one for one in lives if one.rests > th.LIKELY and one.life.seconds > main.life.seconds]
@@ -823,7 +828,7 @@ def _doubt_pools(answer: Pool, growing: int, pools: Sequence[Pool]) -> None:
         half = row.mean_rise / 2
         passed = max([passed, *(read.end_level + half for read in rested if read.mean_rise >= half)])
     reached = bool(bounds) and np.median(ends) <= (1 + th.MATERIAL_SHARE) * max(bounds)
-    if reached or row.end_level <= passed:
+    if reached or row.end_level <= passed or answer.cycles_before:
         # Up to where a life before them rested, or a longer one that is not seen to grow: a bound, until they pass it.
         _hold(answer, th.ONE_RISE_EARLY)
     doubtful = [one for one in lives if one.rests < th.LIKELY]

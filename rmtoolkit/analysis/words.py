@@ -134,7 +134,7 @@ def _question(pool: Pool, main: Opinion, row: Reading, pattern: Pattern, cause: 
         until = _at(start, (th.TEETH + 0.5) * span / (row.teeth + 0.5), span)
         return _open(OpenKind.FEW_TEETH, until, seen="once" if row.teeth == 1 else f"{row.teeth} times", least=th.TEETH)
     half_wave = Family.HALF_WAVE in (row.family, row.bounded_family) and row.unresolved > th.LIKELY
-    if half_wave and span < th.FEWEST_CYCLES * _DAY_HOURS * 3600:
+    if (half_wave or pool.cycles_before) and span < th.FEWEST_CYCLES * _DAY_HOURS * 3600:
         until = start + dt.timedelta(hours=th.FEWEST_CYCLES * _DAY_HOURS)
         return _open(OpenKind.HALF_WAVE, until, days=th.FEWEST_CYCLES)
     if rises and row.begun_at > 1 - th.YOUNG:

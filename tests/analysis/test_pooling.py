@@ -521,6 +521,28 @@ def test_pods_that_join_for_the_day_rise_to_where_others_rested() -> None:
     assert leaks["verdict"] == "leak"
 
 
+@pytest.mark.parametrize("level", [1.0, 1.6])
+@pytest.mark.parametrize("age", [8, 12, 16])
+def test_a_release_that_rises_with_the_day_is_no_leak(age: float, level: float) -> None:
+    """A version of half a day rises as the one before it did each morning, at its own level; beyond that, it leaks."""
+
+    def service(leaks: float, *, cycle: float = 0.2) -> Recording:
+        pods = []
+        for version, t in (("1", hours(7 * 24, 2016)), ("2", 7 * 24 + hours(age, 12 * age))):
+            load = 1 + cycle * (1 - np.cos(2 * np.pi * (t - 1) / 24)) / 2
+            grows = leaks * (t - t[0]) if version == "2" else 0
+            curve = (
+                (level if version == "2" else 1) * 300 * load + grows + ar1(np.random.default_rng(3), len(t), 0.3, 1)
+            )
+            pods.append(record(t, {"rss_bytes": curve * MI}, pod=f"api-{version}", version=version, limit_bytes=GI))
+        return together(pods)
+
+    calm, same_all_day, leaks = rows_of([service(0), service(4, cycle=0), service(60)])
+    assert calm["verdict"] != "leak", calm["explanation"]
+    if level > 1:
+        assert same_all_day["verdict"] == leaks["verdict"] == "leak"
+
+
 @pytest.mark.parametrize(("end", "verdict"), [(0.6, "inconclusive"), (1.3, "leak")], ids=["as they did", "beyond"])
 def test_a_pod_that_warms_up_as_those_before_it_did_is_no_leak(end: float, verdict: str) -> None:
     """Nodes are drained one after the other: each new pod rises for hours, to where those before it came to rest."""
