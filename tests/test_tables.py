@@ -831,9 +831,27 @@ def test_a_quotation_mark_gone_astray_costs_its_row_alone(
     file.write_text("\n".join([head, *rows[:7], wrong[7], *rows[8:]]) + "\n")
     with pytest.warns(RmtoolkitWarning, match="left out 1 row with a damaged quotation mark"):
         found = rm.read(file)
+    assert found.report.left_out == {"rows with a damaged quotation mark": 1}
     assert found.samples["working_set_bytes"].to_list() == [100 * MI + at for at in range(20) if at != 7]
     assert found.containers["pod"].to_list() == ["api-0"]
     file.write_text("\n".join([head, *wrong]) + "\n")
     if damaged == '"api-0"x':
         with pytest.raises(ReadError, match="Could not read"):
             rm.read(file)
+
+
+@pytest.mark.parametrize("pod", ["api-0", '"api-0"', '{pod="api-0"}', '"api\n0, of two lines"', '"a ""b"""'])
+@pytest.mark.parametrize("apart", [0, 1, 4])
+def test_rows_are_counted_and_not_lines(tmp_path: Path, pod: str, apart: int) -> None:
+    """Two quotation marks gone astray may close each other: they cost two rows, whatever cells are written like."""
+    rows = [f"{SECONDS + 60 * at},{pod},{100 * MI + at}" for at in range(20)]
+    wrong = {9: rows[9].replace(pod, '"api-0'), 9 + apart: rows[9 + apart].replace(pod, 'api-0"')}
+    (tmp_path / "a.csv").write_text(
+        "\n".join(["time,pod,memory_bytes", *({**dict(enumerate(rows)), **wrong}.values())])
+    )
+    with pytest.warns(RmtoolkitWarning, match="damaged quotation mark"):
+        found = rm.read(tmp_path)
+    assert found.report.left_out == {"rows with a damaged quotation mark": len(wrong)}
+    kept = [100 * MI + at for at in range(20) if at not in wrong]
+    assert found.samples["working_set_bytes"].to_list() == kept
+    assert found.containers.height == 1

@@ -68,19 +68,23 @@ _RUNTIME: Final = re.compile(
 _ALLOCATOR: Final = re.compile(
     r"(?:^__rustc::| as (?:core|std|alloc|allocator_api2)::(?:\w+::)*(?:GlobalAlloc|Allocator)>::)"
     # Valgrind names inlined functions without their path, or not at all.
-    r"|^(?:alloc|alloc_zeroed|realloc|allocate|__r(?:ust|dl|g)_(?:alloc|alloc_zeroed|realloc)|UnknownInlinedFun)$"
+    r"|^(?:alloc|alloc_zeroed|realloc|allocate|__r(?:ust|dl|g)_(?:alloc|alloc_zeroed|realloc)|UnknownInlinedFun"
+    # C's, wherever they stand: what they give is the caller's.
+    r"|_*(?:IO_)?(?:(?:str|strn|wcs)dup|v?asprintf(?:_internal|_chk)?))$"
 )
 #: By its name C's own way to memory (zmalloc, ngx_palloc, MemoryContextAlloc), where several call it.
 WRAPPER: Final = re.compile(r"(?i)(?<!de)(?:alloc(?!ation)|strn?dup)")
 #: C++: files of its library, names left to its headers, operators that look like brackets, what is behind arguments.
 _CPP_OWN: Final = re.compile(
     r"(?:(?:st[dl]_|hashtable|unordered_|shared_ptr)\w*|alloc_traits|new_allocator|basic_string|unique_ptr)\.h\n"
-    r"|\w+\.tcc\n|[^/]+\.h\n_[_A-Z]"
+    r"|\w+\.tcc\n|invoke\.h\n__invoke|[^/]+\.h\n_[MS]_"
 )
 _CPP_OPERATOR: Final = re.compile(r"(?<=\boperator)(?:\(\)|[<>=-]+)")
 _CPP_BEHIND: Final = re.compile(r"(?: const|&| \[clone [^\]]*+\])*+")
 _BASIC: Final = "bool char str u8 u16 u32 u64 u128 usize i8 i16 i32 i64 i128 isize f32 f64 fn unsafe extern for _ Self"
 _BASIC_TYPES: Final = frozenset(_BASIC.split())
+#: A slice, a pointer, a reference or a tuple; brackets around traits are none.
+_BUILT_IN: Final = re.compile(r"[\[*&]|\((?!dyn )")
 _CLOSURE: Final = re.compile(r"::\{(?:closure|shim)[^{}]*+\}|::\{\{[^{}]*+\}\}")
 _HEAD: Final = re.compile(r"^(?:[<&*(\[]|mut |const |dyn |impl |'[a-z_]\w* |for<[^<>]*> )+")
 _ROOT: Final = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*")
@@ -111,7 +115,7 @@ def crates(function: str) -> tuple[str, ...]:
         return tuple(_root(function))
     own, trait = _halves(function[1 : _closing(function)])
     # Only Rust's own library gives methods to a type of the language.
-    built_in = not trait and (own[:1] in ("[", "*", "&", "(") or own in _BASIC_TYPES)
+    built_in = not trait and (_BUILT_IN.match(own) or own in _BASIC_TYPES)
     return ("core",) if built_in else (*_root(own), *_root(trait))
 
 

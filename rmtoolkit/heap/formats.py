@@ -478,9 +478,6 @@ def _order(file: Path) -> tuple[list[int], float, str]:
 
 
 def join(profiles: Sequence[HeapProfile], seconds: Sequence[float] | None = None) -> HeapProfile:
-    if not profiles or not all(isinstance(one, HeapProfile) for one in profiles):
-        msg = "There is no heap profile to look at. Hint: rm.read_heap(PATH) reads one, or several as one."
-        raise RmtoolkitError(msg)
     axis = "the order of the files" if seconds is None else "when the files were written"
     taken = [one.summary.taken_seconds or 0 for one in profiles]
     if seconds is None and min(taken) > 0 and len({*taken}) > 1:

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from rmtoolkit._tables import beside, conform, known_sum
+from rmtoolkit.exceptions import RmtoolkitError, quote
 from rmtoolkit.heap._names import OWN, STD, SYSTEM, WRAPPER, crates, frame_name
 from rmtoolkit.heap.formats import join
 from rmtoolkit.heap.profile import HeapProfile, HeapSummary
@@ -145,9 +146,18 @@ def suspects(heap: HeapProfile | Sequence[HeapProfile], *, own: Collection[str] 
     >>> suspects(HeapProfile(HeapSummary("dhat"))).height
     0
     """
-    whole = join([heap] if isinstance(heap, HeapProfile) else list(heap))
+    whole = _whole(heap)
     named, names, said = _read(whole, own)
     return _table(whole, named, names, said) if names else pl.DataFrame(schema=SUSPECTS)
+
+
+def _whole(given: object) -> HeapProfile:
+    profiles = given if isinstance(given, Sequence) and given and not isinstance(given, str) else [given]
+    for one in profiles:
+        if not isinstance(one, HeapProfile):
+            msg = f"{quote(type(one).__name__)} is no heap profile. Hint: rm.read_heap(PATH) reads one, or several."
+            raise RmtoolkitError(msg)
+    return join(profiles)
 
 
 def _read(heap: HeapProfile, own: Collection[str]) -> tuple[pl.DataFrame, list[str], Readings | None]:
@@ -361,7 +371,7 @@ def diff(a: HeapProfile, b: HeapProfile, *, own: Collection[str] = ()) -> pl.Dat
     >>> diff(empty, empty).height
     0
     """
-    before, after = (_amounts(join([heap]), own) for heap in (a, b))
+    before, after = (_amounts(_whole(heap), own) for heap in (a, b))
     joined = before.join(after, on="function", how="full", coalesce=True, suffix="_after", maintain_order="left_right")
     both = (a.stacks, b.stacks)
     known = {name: all(not of.height or of[name].null_count() < of.height for of in both) for name in AMOUNTS}

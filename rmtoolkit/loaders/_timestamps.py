@@ -313,6 +313,8 @@ def instants(stamps: Sequence[Stamp], first: tuple[int, str], asked: Asked) -> t
             raise _unclear(first, asked, "a time stamp that says its zone", hint)
         local = _in_zone(local, [stamp.utc for stamp in stamps], zone)
         says = f"{says.removesuffix(', UTC')}, in {asked.timezone or zone}"
+    if asked.interval is not None and len(stamps) > 1:
+        says += f", not {asked.interval} apart"
     named = sorted({stamp.zone for stamp in stamps if stamp.utc and stamp.zone.isalpha()} - {"UTC", "GMT", "Z"})
     return local, says + (f"; the zone {', '.join(named)} was taken at its word" if named else "")
 

@@ -7,6 +7,7 @@ import datetime as dt
 import io
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import chain, pairwise
@@ -62,6 +63,7 @@ _NAME_THEM: Final = "Or name columns: metrics={'its_name': 'rss_bytes'}, one for
 #: Columns of text that say whose a row is: which metric, and tags of Datadog.
 _METRIC_HEADS: Final = ("metric", "metric_name", "metric name", "__name__", "query", "_field", "countername")
 _DELIMITERS: Final = ",;\t|"
+_ASTRAY: Final = "rows with a damaged quotation mark"
 #: Longer heads of one column are prose.
 _LONGEST_HEAD: Final = 2000
 #: The console of CloudWatch says in lines of their own what each column is; these are looked at.
@@ -84,6 +86,7 @@ def read_table(
 ) -> Recording:
     """Read a table with a time and a memory column; `metrics` and `labels` name columns that are not known."""
     data, notes = _files.read_bytes(path, expected=_EXPECTED)
+    left_out = Counter[str]()
     asked = _timestamps.Asked(path, timezone=timezone)
     try:
         with reading(path, _EXPECTED):
@@ -92,9 +95,11 @@ def read_table(
             else:
                 text, more = _files.as_text(data, path, expected=_EXPECTED)
                 notes += more
-                table = _csv(text, path)
+                table = _csv(text, path, left_out)
+                if lost := [counted(count, reason) for reason, count in (+left_out).items()]:
+                    _files.warn_of_rest([path], f"left out {', '.join(lost)}")
                 if not set(metrics or {}) & set(table.columns) and (series := _of_series(table)):
-                    return _read_series(table, series, asked, notes, (metrics, labels, workload_pattern))
+                    return _read_series(table, series, asked, left_out, notes, (metrics, labels, workload_pattern))
             said = dict(_PARTITION.findall(Path(path).as_posix()))
             seen, unseen = _files.given_names((*table.columns, *said), {"metrics": metrics, "labels": labels})
             table, metrics = _a_row_each(table, metrics or {}, path)
@@ -112,16 +117,15 @@ def read_table(
             # What was named goes before what else is called so.
             table = table.drop({*told.values()}.difference(told), strict=False).rename(told)
             table = table.drop("container_id", strict=False)
-            table, lost, more = _typed(_pairs_apart(table), asked)
+            table, left_out[NO_NUMBERS], more = _typed(_pairs_apart(table), asked)
             table, units = _in_bytes(table, metrics)
             notes += (*more, *units)
-            left_out = {NO_NUMBERS: lost} if lost else {}
             recording = normalise(*take_apart(table, None, str(path)), workload_pattern=workload_pattern)
     except ColumnError as error:
         hint = f"{error} {_NAME_THEM}" if "The frame has no" in str(error) else str(error)
         raise ReadError.at(path, found="another table", expected=_EXPECTED, hint=hint) from error
     axis = recording.report.time_axis
-    extra = Report(found=tuple(seen), unseen=tuple(unseen), left_out=left_out, time_axis=axis)
+    extra = Report(found=tuple(seen), unseen=tuple(unseen), left_out=+left_out, time_axis=axis)
     extra = _files.noted(extra, [path], notes)
     recording = replace(recording, report=extra.joined(recording.report))
     _files.check_samples(recording, quote_path(path))
@@ -130,7 +134,7 @@ def read_table(
     return recording
 
 
-def _csv(text: str, path: str | os.PathLike[str]) -> pl.DataFrame:
+def _csv(text: str, path: str | os.PathLike[str], left_out: Counter[str]) -> pl.DataFrame:
     """Read everything as text: a column with one wrong word in it must not be lost whole."""
     whole, text = text, _without_preamble(text)
     # What comments above a table say of all its rows, and of cells that are empty.
@@ -142,8 +146,7 @@ def _csv(text: str, path: str | os.PathLike[str]) -> pl.DataFrame:
         names = list(dict.fromkeys(name for row in rows for name in row))
         if len(names) > _MOST_NAMES:
             raise ReadError.at(path, found=f"rows of {len(names):,} names", expected=_EXPECTED)
-        if cut:
-            _files.warn_of_rest([path], f"left out {counted(cut, 'objects that are cut off or damaged')}")
+        left_out["objects that are cut off or damaged"] += cut
         return pl.DataFrame({name: [row.get(name) for row in rows] for name in names})
     if found is None:
         raise ReadError.at(path, found=text.split("\n", 1)[0], expected=_EXPECTED, line=1, hint=_NAME_THEM)
@@ -151,20 +154,22 @@ def _csv(text: str, path: str | os.PathLike[str]) -> pl.DataFrame:
     columns = [name if name not in heads[:at] else f"{name} ({at + 1})" for at, name in enumerate(heads)]
     if twice := {name for name, column in zip(heads, columns, strict=True) if name != column and column_of(name)[0]}:
         warn(f"{quote_path(path)}: of several columns {', '.join(map(quote, sorted(twice)))} the first was read.")
-    table = _cells(text, found, columns, path).with_columns(pl.all().str.strip_chars().str.replace(_QUOTED, "$1"))
+    table = _cells(text, found, columns, path, left_out).with_columns(
+        pl.all().str.strip_chars().str.replace(_QUOTED, "$1")
+    )
     # A head among the rows: of the same table, as where files were put together, or of another one.
     time = next(iter(_times_in(columns)), "")
     again = table.select(pl.any_horizontal(pl.all() == time)).to_series().fill_null(value=False)
     if again.any() and found.lines == 1:
         if said or table.filter(again).unique().rows() != [tuple(columns)]:
-            return pl.concat([_csv(part, path) for part in _tables_in(whole, time)], how="diagonal")
+            return pl.concat([_csv(part, path, left_out) for part in _tables_in(whole, time)], how="diagonal")
         table = table.filter(~again)
     table = table.select(name for name, head in zip(columns, heads, strict=True) if head)
     lengths = table.to_series(-1).str.len_bytes()
     # Without an end of its own, and shorter by two digits than each before it, a number is the beginning of one.
     short = (lengths.head(-1).min() or 0) > (lengths.tail(1).max() or 0) + 1  # type: ignore[operator]
     if short and not text.endswith("\n") and table.to_series(-1).last() != "0":
-        _files.warn_of_rest([path], "left out the last row, which is cut off")
+        left_out["rows that are cut off at the end"] += 1
         table = table.head(-1)
     table = table.with_columns(pl.when(pl.all() != "").then(pl.all()))
     told = dict(zip(columns, default[0].split(","), strict=False)) if default else {}
@@ -174,20 +179,48 @@ def _csv(text: str, path: str | os.PathLike[str]) -> pl.DataFrame:
     return _with_said(table, said)
 
 
-def _cells(text: str, found: Head, columns: list[str], path: str | os.PathLike[str]) -> pl.DataFrame:
-    form: dict[str, Any] = {"separator": found.delimiter, "skip_rows": found.lines, "new_columns": columns}
-    form |= {"has_header": False, "infer_schema": False, "truncate_ragged_lines": True}
+def _cells(
+    text: str, found: Head, columns: list[str], path: str | os.PathLike[str], left_out: Counter[str]
+) -> pl.DataFrame:
+    form: dict[str, Any] = {"separator": found.delimiter, "new_columns": columns, "truncate_ragged_lines": True}
+    form |= {"has_header": False, "infer_schema": False}
     try:
-        return pl.read_csv(io.StringIO(text), **form)
+        table = pl.read_csv(io.StringIO(text), skip_rows=found.lines, **form)
+        if not table.select(pl.any_horizontal(pl.all().str.contains("\n")).any()).item():
+            return table
     except pl.exceptions.ComputeError:
-        # A quotation mark that opens or closes no cell takes the rest of the file with it.
-        lines, astray = text.split("\n"), re.compile(rf'[^{found.delimiter}" ]"[^{found.delimiter}" ]')
-        sound = [line for line in lines if line.count('"') % 2 == 0 and not astray.search(line)]
-        if 2 * len(sound) < len(lines):
-            raise
-        lost = counted(len(lines) - len(sound), "rows with a damaged quotation mark")
-        _files.warn_of_rest([path], f"left out {lost}")
-        return pl.read_csv(io.StringIO("\n".join(sound)), **form)
+        table = None
+    # A quotation mark that opens or closes no cell takes what follows with it, up to the next one or the end.
+    sound, lost = _sound_rows(text, found)
+    if lost > len(sound):
+        said = counted(lost, _ASTRAY)
+        raise ReadError.at(path, found=f"{said} among {len(sound):,} others", expected=_EXPECTED)
+    left_out[_ASTRAY] += lost
+    return pl.read_csv(io.StringIO("\n".join(sound)), **form) if lost or table is None else table
+
+
+def _sound_rows(text: str, found: Head) -> tuple[list[str], int]:
+    """Find rows whose quotation marks belong to their cells; count lines that belong to none."""
+    sign = re.escape(found.delimiter)
+    cell = rf' *+(?:"(?:[^"]|"")*+" *+|(?!")(?:[^{sign}\n"]|"[^{sign}\n"]*+")*+)'
+    row = re.compile(rf"{cell}(?:{sign}{cell})*+(?=\n|\Z)")
+
+    def is_several(parts: list[str]) -> bool:
+        # Two marks may close each other, whatever is between them: each line is as long as a row is.
+        return len(parts) > 1 and all(part.count(found.delimiter) == len(found.columns) - 1 for part in parts)
+
+    at, lines, sound, lost = 0, found.lines, list[str](), 0
+    while at < len(text):
+        end = text.find("\n", at) % (len(text) + 1)
+        if lines or end == at:
+            lines -= bool(lines)
+        elif (whole := row.match(text, at)) is None or is_several(whole[0].split("\n")):
+            lost += 1
+        else:
+            end = whole.end()
+            sound.append(whole[0])
+        at = end + 1
+    return sound, lost
 
 
 def _with_said(table: pl.DataFrame, said: Mapping[str, str]) -> pl.DataFrame:
@@ -546,18 +579,23 @@ def _of_row(texts: Mapping[str, str | None]) -> dict[str, str]:
 
 
 def _read_series(
-    table: pl.DataFrame, series: Heads, asked: _timestamps.Asked, notes: tuple[str, ...], told: Iterable[Any]
+    table: pl.DataFrame,
+    series: Heads,
+    asked: _timestamps.Asked,
+    left_out: Counter[str],
+    notes: tuple[str, ...],
+    told: Iterable[Any],
 ) -> Recording:
     from rmtoolkit.loaders.prometheus import _forms, _metrics, saved  # noqa: PLC0415 - few tables are such
 
     meant, times = _metrics.Meant.checked(*told), _times_in(table.columns)[0]
     read, path = _times(table[times], asked), Path(asked.path)
     instants = read.to_frame().select(as_time(pl.col(times), read.dtype)).to_series().dt.epoch("ms")
-    lost, values = 0, {}
+    values = {}
     columns: list[tuple[dict[str, str], NDArray[Any], NDArray[Any]]] = []
     for head, (_, bytes_each) in series.items():
         numbers, said, wrong = _amounts(table[head])
-        lost += wrong
+        left_out[NO_NUMBERS] += wrong
         notes += (f"column {head!r}: {said}",) if said else ()
         values[head] = numbers * bytes_each
     # Numbers are no names of things.
@@ -576,7 +614,8 @@ def _read_series(
                 named = _forms.of_measurement(f"{named['name']},{named.get('tags', '')}\0{head}")
             if "." in named.get("__name__", ""):
                 named = _forms.of_one(named)
-            if named.keys() <= {"__name__", "stat"}:
+            # Of what all labels were taken from, more may be in it than the container that the file is called after.
+            if named.keys() <= {"__name__", "stat"} and "{" not in head:
                 named["container"] = path.name.partition(".")[0]
             there = part.select("", head).drop_nulls()
             columns.append((named, there[""].to_numpy(), there[head].to_numpy()))
@@ -585,5 +624,5 @@ def _read_series(
         raise ReadError.at(path, found=said, expected="amounts of memory, such as 300 MiB")
     own = {name: name for name in _metrics.NAMEABLE}
     recording = saved.read_series(columns, path, meant._replace(metrics={**own, **meant.metrics}))
-    extra = _files.noted(Report(left_out={NO_NUMBERS: lost} if lost else {}), [path], notes)
+    extra = _files.noted(Report(left_out=+left_out), [path], notes)
     return replace(recording, report=recording.report.joined(extra))

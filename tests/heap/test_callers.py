@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pytest
@@ -170,6 +170,17 @@ def test_who_runs_a_closure_is_not_who_leaks(closure: str) -> None:
     """What an executor polls, or a helper calls back, is of the function that it is written in."""
     heap = profile({(closure, "turn", "main"): (grows, 200), ("wait", "main"): (lambda at: 90_000 * (at > 0), 20)})
     assert rm.suspects(heap).select("function", "reading").rows() == [("api::wait", "grows")]
+
+
+@pytest.mark.parametrize("given", ["a.heap", 5, [], ["a.heap"], [5, "b"]], ids=repr)
+def test_what_is_no_profile_is_named_with_the_way_to_one(given: Any) -> None:
+    """Names of files are none yet, for suspects as for diff."""
+    ask: list[Callable[[], object]] = [lambda: rm.suspects(given), lambda: rm.diff(given, given)]
+    for one in ask:
+        with pytest.raises(
+            rm.RmtoolkitError, match=r"'(str|int|list)' is no heap profile\. Hint: rm\.read_heap\(PATH\)"
+        ):
+            one()
 
 
 def test_a_function_that_calls_itself_is_one_caller() -> None:

@@ -257,6 +257,13 @@ def test_one_date_above_several_snapshots_starts_them(read: Callable[..., rm.Rec
     assert "the one time stamp is that of the first snapshot" in recording.report.time_axis
 
 
+def test_times_in_a_log_go_before_an_interval(read: Callable[..., rm.Recording]) -> None:
+    """And which of them was used is said."""
+    recording = read("".join(f"2026-11-24T22:5{at}:29Z\n{HEADER}{ROW}" for at in range(3)), interval="15s")
+    assert [time[-5:] for time, *_ in samples(recording)] == ["50:29", "51:29", "52:29"]
+    assert recording.report.time_axis == "as recorded, UTC, not 15s apart"
+
+
 def test_tables_of_several_namespaces_under_one_date_are_one_snapshot(read: Callable[..., rm.Recording]) -> None:
     """A loop over namespaces prints several tables under each date."""
     log = "".join(f"2026-11-24T22:51:{s:02}Z\n{HEADER}a-0 1m 1Mi\n{HEADER}b-0 1m 2Mi\n" for s in (10, 20))

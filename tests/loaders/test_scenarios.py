@@ -1317,6 +1317,11 @@ def test_series_without_a_single_label_are_told(tmp_path: Path, labels: dict[str
     is_told = not labels
     with pytest.warns(RmtoolkitWarning, match="a sum over containers looks so") if is_told else nullcontext():
         assert rm.read(tmp_path).containers.height == 1
+    named = ",".join(f'{name}=""{value}""' for name, value in labels.items())
+    rows = "".join(f"{T0 + STEP * at},{value}\n" for at, value in enumerate(LEAK))
+    (tmp_path / "a.csv").write_text(f'Time,"{WORKING_SET}{{{named}}}"\n{rows}')
+    with pytest.warns(RmtoolkitWarning, match="a sum over containers looks so") if is_told else nullcontext():
+        assert rm.read(tmp_path / "a.csv").containers.height == 1
 
 
 @pytest.mark.parametrize(
@@ -1325,6 +1330,9 @@ def test_series_without_a_single_label_are_told(tmp_path: Path, labels: dict[str
         (("api-2026-11-18.prom", "api-2026-11-19.prom"), {"api"}),
         (("api_20261118.txt", "api_20261119.txt"), {"api"}),
         (("api.2026-11-18.prom", "web.2026-11-19.prom"), {"api", "web"}),
+        (("2026-11-18-api.prom", "2026-11-19-api.prom"), {"api"}),
+        (("api/2026-11-18.prom", "api/20261119.txt"), {"api"}),
+        (("api/2026-11-18.prom", "web/2026-11-18.prom"), {"api", "web"}),
         (("ip-10-20-26-11.prom", "ip-10-20-26-12.prom"), {"ip-10-20-26-11", "ip-10-20-26-12"}),
     ],
 )
@@ -1335,6 +1343,7 @@ def test_a_file_a_day_is_one_process(tmp_path: Path, names: tuple[str, str], the
             f"{iso(T0 + 86400 * day + STEP * at)}\nprocess_resident_memory_bytes {value}\n"
             for at, value in enumerate(LEAK)
         )
+        (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("".join(loop))
     assert set(rm.read(tmp_path).containers["pod"]) == there
 
@@ -2745,7 +2754,7 @@ def test_the_last_number_of_a_table_may_be_cut_off(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(rows)
     assert levels(rm.read(tmp_path / "a.csv"), "rss_bytes") == [LEAK]
     (tmp_path / "a.csv").write_text(rows[:-3])
-    with pytest.warns(RmtoolkitWarning, match="left out the last row, which is cut off"):
+    with pytest.warns(RmtoolkitWarning, match="left out 1 row that is cut off at the end"):
         assert levels(rm.read(tmp_path / "a.csv"), "rss_bytes") == [LEAK[:-1]]
 
 

@@ -219,7 +219,9 @@ def _named(head: str, asked: Asked) -> dict[str, str]:
     if not _NAMING & labels.keys():
         stem = _stem(asked)
         found = _timestamps.find(stem) if _timestamps.find_instant(stem) else None
-        labels["instance"] = (found[1] if found else _DAY.sub("", stem)).strip() or stem
+        named = (found[1] if found else _DAY.sub("", stem)).strip(" -_.")
+        # Where the name says no more than when, the folder may say of what.
+        labels["instance"] = named or Path(asked.path).absolute().parent.name or stem
     return labels
 
 

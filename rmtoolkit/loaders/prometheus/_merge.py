@@ -308,8 +308,9 @@ def _doubts(placed: Placed, decoded: Decoded, mixed: int) -> Iterator[str]:
     less = pl.col("statistic").fill_null(1).max().over("entity", "role") < _identity.HIGH
     most = np.maximum.reduceat(decoded.values, decoded.starts)
     whole = amounts.filter(pl.col("role").is_in(schema.FOOTPRINTS))["series"].to_list()
-    few = (one for one in whole if most[one] < LEAST_LIMIT_BYTES)
-    in_parts = [one for one in few if (decoded.of(np.array([one]))[1] % 1).any()]
+    few = np.array([one for one in whole if most[one] < LEAST_LIMIT_BYTES], dtype=np.int64)
+    parts = decoded.of(few)[1] % 1 > 0
+    in_parts = few[np.logical_or.reduceat(parts, np.cumsum(decoded.counts[few]) - decoded.counts[few])].tolist()
     bare = [one for one in amounts["series"].to_list() if decoded.labels[one].keys() == {"__name__"}]
     series = pl.col("series")
     for some, said in ((less, LESS), (series.is_in(bare), BARE), (series.is_in(in_parts), RATE)):
