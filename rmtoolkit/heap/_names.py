@@ -77,7 +77,7 @@ WRAPPER: Final = re.compile(r"(?i)(?<!de)(?:alloc(?!ation)|strn?dup)")
 #: C++: files of its library, names left to its headers, operators that look like brackets, what is behind arguments.
 _CPP_OWN: Final = re.compile(
     r"(?:(?:st[dl]_|hashtable|unordered_|shared_ptr)\w*|alloc_traits|new_allocator|basic_string|unique_ptr)\.h\n"
-    r"|\w+\.tcc\n|invoke\.h\n__invoke|[^/]+\.h\n_[MS]_"
+    r"|\w+\.tcc\n|invoke\.h\n__invoke|[^/]+\.h\n_(?:[MS]_|[_A-Z]\w*<)"
 )
 _CPP_OPERATOR: Final = re.compile(r"(?<=\boperator)(?:\(\)|[<>=-]+)")
 _CPP_BEHIND: Final = re.compile(r"(?: const|&| \[clone [^\]]*+\])*+")

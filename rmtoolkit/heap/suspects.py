@@ -153,7 +153,7 @@ def suspects(heap: HeapProfile | Sequence[HeapProfile], *, own: Collection[str] 
 
 def _whole(given: object) -> HeapProfile:
     profiles: list[HeapProfile] = []
-    for one in given if isinstance(given, Sequence) and given and not isinstance(given, str) else [given]:
+    for one in given if isinstance(given, (list, tuple)) and given else (given,):
         if not isinstance(one, HeapProfile):
             msg = f"{quote(type(one).__name__)} is no heap profile. Hint: rm.read_heap(PATH) reads one, or several."
             raise RmtoolkitError(msg)
