@@ -266,6 +266,21 @@ def test_kills_at_once_ask_for_more_than_as_many_over_weeks() -> None:
     assert above_kills(at_once, 0.05) / above_kills(once, 0.05) == pytest.approx(1.15, rel=1e-3)
 
 
+@pytest.mark.parametrize("days", [2.0, 1.0, 1e-3, 1e-9, 0.0])
+def test_a_kill_of_long_ago_still_has_a_chance_with_an_interval(days: float) -> None:
+    """However little it counts: a year and more ago it is nothing, and the chance falls towards that."""
+    killed = {"kills": 1, "kills_now": 1, "killed_limit_bytes": 200 * MIB}
+    calm = Scores(np.full(99, -5.0), 99, 0.0)
+    found = risk(structs.replace(NEED, **killed, killed_days=days), 200 * MIB, calm)
+    newer = risk(structs.replace(NEED, **killed, killed_days=days + 1), 200 * MIB, calm)
+    assert found.low is not None
+    assert found.week is not None
+    assert found.high is not None
+    assert newer.week is not None
+    assert 0 <= found.low <= found.week <= found.high <= 1
+    assert found.week < newer.week
+
+
 def test_growth_whose_rate_is_unknown_is_unknown_with_a_known_peak() -> None:
     """Nulls for every span, and no error."""
     found = risk(Need(growing=True, peak_bytes=100 * MIB, need_bytes=100 * MIB), 200 * MIB, SCORES)
