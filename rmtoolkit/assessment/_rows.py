@@ -47,7 +47,7 @@ WORKLOADS: Final = pl.Schema({name: _KINDS[kind] for some in _COLUMNS.values() f
 _ADVISED: Final[dict[str, str]] = text.texts("assessment/rows")["advised"]
 #: Of the limits' row the same number is worked out elsewhere.
 _ELSEWHERE: Final = ("kills", "verdict", "pattern", "growing", "startup_peak_bytes", "pods", "peak_bytes")
-_CHANCES: Final = ("oom_probability_24h", "oom_probability_7d", "oom_probability_30d")
+_CHANCES: Final = text.texts("assessment/rows")["chances"]
 #: Starting needs so many times what running does, and sets the peak: startup is what the limit is for.
 _STARTUP: Final = 1.25
 _SETS_PEAK: Final = 0.9
@@ -164,7 +164,7 @@ def _chances(instances: pl.DataFrame, needs: pl.DataFrame, workloads: pl.DataFra
     """Give each pod the chance at its own limit: its share of the workload's need, its own growth and kills."""
     scores = lookup(margins)
     known = {tuple(row[name] for name in WORKLOAD): as_need(row) for row in needs.iter_rows(named=True)}
-    whole = {tuple(row[:4]): row[4:] for row in workloads.select(*WORKLOAD, *_CHANCES, "need_bytes").iter_rows()}
+    whole = {tuple(row[:4]): row[4:] for row in workloads.select(*WORKLOAD, *_CHANCES).iter_rows()}
     found = []
     about = instances.select(
         *WORKLOAD, "peak_bytes", "limit_bytes", "ahead", grows=GROWS.fill_null(value=False)
@@ -186,8 +186,8 @@ def _chances(instances: pl.DataFrame, needs: pl.DataFrame, workloads: pl.DataFra
             ahead=Ahead(**row["ahead"]) if row["ahead"] else Ahead(),
         )
         risk = risk_now(mine, scores(mine))
-        found.append((risk.day, risk.week, risk.month, mine.need_bytes))
-    return pl.DataFrame(found, {**dict.fromkeys(_CHANCES, pl.Float64), "need_bytes": pl.Int64}, orient="row")
+        found.append((risk.day, risk.week, risk.month, risk.low, risk.high, mine.need_bytes))
+    return pl.DataFrame(found, {name: WORKLOADS[name] for name in _CHANCES}, orient="row")
 
 
 def with_waste(rows: pl.DataFrame, prices: Prices | None) -> pl.DataFrame:

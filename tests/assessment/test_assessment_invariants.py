@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
+import polars.selectors as cs
 import pytest
 from polars.testing import assert_frame_equal
 
@@ -615,6 +616,19 @@ def test_one_pod_is_its_workload(found: dict[str, Assessment], fleet: str) -> No
     wrong = {name: both.filter(pl.col(name).ne_missing(pl.col(f"pod {name}")))["workload"].to_list() for name in names}
     assert both.height == single.height
     assert not any(wrong.values()), wrong
+
+
+@pytest.mark.parametrize("fleet", ["samples", "corpus"])
+def test_each_interval_holds_what_it_is_of(found: dict[str, Assessment], fleet: str) -> None:
+    """Of workloads and of their pods, each of which has a chance at its own limit: none lies beside its interval."""
+    for frame in (found[fleet].workloads, found[fleet].instances):
+        for low in (name for name in frame.columns if name.endswith("_low")):
+            name = low.removesuffix("_low")
+            if name not in frame.columns:
+                continue
+            known = frame.drop_nulls([name, low, f"{name}_high"]).with_columns(cs.datetime().to_physical())
+            wrong = known.filter(~pl.col(name).is_between(pl.col(low) - 1e-9, pl.col(f"{name}_high") + 1e-9))
+            assert not wrong.height, (name, wrong.select("workload", low, name, f"{name}_high").rows())
 
 
 @pytest.mark.parametrize("fleet", ["samples", "corpus"])
