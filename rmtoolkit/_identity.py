@@ -390,10 +390,7 @@ def _alike(mine: pl.DataFrame, theirs: pl.DataFrame) -> bool | None:
 
 
 def totals(containers: pl.DataFrame, samples: pl.DataFrame, events: pl.DataFrame) -> tuple[list[int], list[int]]:
-    """Find containers that are at each instant the sum of the others, or what their name says; and those that may be.
-
-    What hardly moves, and has no name that tells, may be it by chance.
-    """
+    """Find what is at each instant the sum of the others, or what its name says; and what may be so by chance."""
     found, doubtful = list[int](), list[int]()
     value = pl.col(next((name for name in FOOTPRINTS if samples[name].count()), FOOTPRINTS[0]))
     for is_sure, key in _of_pods(containers, samples, events, value):

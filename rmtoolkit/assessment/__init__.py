@@ -115,7 +115,7 @@ class Assessment:
     settings
         Limits and requests, a row for as long as one value was set; a null `start` or `end` is open.
     kills
-        A row per OOM kill; of the newest of each container what was said a day before it, or half-way through a
+        A row per OOM kill; of the newest three of each container what was said a day before it, or half-way through a
         run of less than two days: `said_time`, `said_verdict`, `said_kill_time` with its 80 % interval, and all of it
         as a `sentence`.
     groups

@@ -53,7 +53,8 @@ _ARMS: Final = pl.Schema(
         "p_value": NUMBER,
     }
 )
-#: A kill is looked back on from so long before, or half of the run where it was shorter than twice that.
+#: The newest kills of a container are looked back on, from so long before, or half of a run shorter than twice that.
+_LOOKED_BACK: Final = 3
 _BEFORE: Final = dt.timedelta(days=1)
 #: An OOM kill, and what was said of that container from its samples up to `said_time`; null where nobody looked.
 FORETOLD: Final = pl.Schema(
@@ -187,7 +188,7 @@ def record_of(gathered: dict[str, pl.DataFrame], margins: risk.Margins, promised
 
 
 def foretold(part: Recording) -> pl.DataFrame:
-    """List OOM kills, and what was said a day before the newest of a container, or half way through a short run."""
+    """List OOM kills, and what was said a day before the newest of a container, or half way through short runs."""
     found = kills(part).select("container_id", "time", "limit_bytes")
     if not found.height:
         return pl.DataFrame(schema=FORETOLD)
@@ -200,9 +201,10 @@ def foretold(part: Recording) -> pl.DataFrame:
     own = found.filter(pl.struct("container_id", "end").is_first_distinct())
     half = pl.col("start") + (pl.col("time") - pl.col("start")) / 2
     said_time = pl.max_horizontal("time" - pl.lit(_BEFORE), half).dt.truncate("1s").cast(TIME)
-    newest = own.unique("container_id", keep="last").select("container_id", "time", said_time=said_time)
-    said = _said_at(part, newest.drop_nulls("said_time"))
-    looked = beside(found.select("container_id", "time", "limit_bytes"), said, ["container_id", "time"])
+    asked = own.select("container_id", "time", said_time=said_time).drop_nulls("said_time")
+    newest = pl.int_range(pl.len(), 0, -1).over("container_id")
+    said = [_said_at(part, asked.filter(newest == at)) for at in range(1, _LOOKED_BACK + 1)]
+    looked = beside(found.select("container_id", "time", "limit_bytes"), pl.concat(said), ["container_id", "time"])
     return looked.select(FORETOLD.names()).cast(FORETOLD).sort("container_id", "time")
 
 
