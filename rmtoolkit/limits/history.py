@@ -9,14 +9,13 @@ import numpy as np
 import polars as pl
 from msgspec import Struct
 
-from rmtoolkit._identity import releases_by_name
 from rmtoolkit._parallel import partition
 from rmtoolkit._tables import FOLLOWS, beside, conform, ever, in_force, one_signal, run_starts, spans
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.judge import judge
 from rmtoolkit.analysis.records import REJECTED, Ahead
 from rmtoolkit.exceptions import ColumnError, RmtoolkitError, UnknownWorkloadError, quote, warn
-from rmtoolkit.schema import ABSURD_BYTES, FOOTPRINTS, NUMBER, TIME, WORKLOAD, typed
+from rmtoolkit.schema import ABSURD_BYTES, FOOTPRINTS, NUMBER, TIME, WORKLOAD, Pattern, typed
 from rmtoolkit.validation import ABOVE_LIMIT
 
 if TYPE_CHECKING:
@@ -361,7 +360,7 @@ def at_limits(about: pl.DataFrame, limits: Sequence[int] | int | pl.DataFrame) -
     if not on:
         return about.join(wanted, how="cross", maintain_order="left_right")
     names = pl.concat_str(on, separator="/", ignore_nulls=True)
-    asked, there = wanted.select(on).unique(maintain_order=True), about.select(names).to_series().unique()
+    asked, there = wanted.select(on).unique(maintain_order=True), about.select(names).to_series().unique().sort()
     unknown = asked.join(about, on=on, how="anti", nulls_equal=True, maintain_order="left").select(names).to_series()
     if unknown.len() == asked.height and about.height:
         raise UnknownWorkloadError.named(unknown[0], there)
@@ -495,10 +494,14 @@ class Need(Struct, frozen=True):
         return raised or (self.need_bytes or 0) > killed * APART
 
     @property
+    def lies_flat(self) -> bool:
+        """Whether it lies at its limit as a cache does that fills its room, and nothing tells the cache apart."""
+        return self.pattern == Pattern.AT_LIMIT and self.need_of == WHOLE and not self.kills_now
+
+    @property
     def counted_seconds(self) -> float:
-        """The history that margins go by: flat at its limit and not killed, a day shows what a week would."""
-        length, limit = self.history_seconds or 0.0, self.limit_bytes or ABSURD_BYTES
-        flat = (self.spread or 1.0) < _FLAT and (self.need_bytes or 0) >= th.AT_LIMIT * limit and not self.kills_now
+        """The history that margins go by: of what fills its room a day shows what a week would."""
+        length, flat = self.history_seconds or 0.0, self.lies_flat and (self.spread or 1.0) < _FLAT
         return _WEEK if flat and DAY_MILLISECONDS / 1000 <= NEARLY * length < _WEEK else length
 
     @property
@@ -713,22 +716,18 @@ def released_at(recording: Recording) -> pl.DataFrame:
     ends = seen.group_by("workload_row").agg(end=pl.col("last").max())
     events = recording.events.filter(pl.col("kind") == "release").join(rows, on="container_id")
     # Pods of a version that no earlier one had; one that is gone was rolled back.
-    reach = _SCRAPES_NOW * pl.col("cadence_seconds")
-    # What the name of a pod has too may be the same code begun anew.
-    code = ~pl.col("pod").str.contains(pl.col("version"), literal=True).fill_null(value=False)
-    about = releases_by_name(recording.containers).select("container_id", "version", reach=reach, code=code)
+    about = recording.containers.select("container_id", "version", reach=_SCRAPES_NOW * pl.col("cadence_seconds"))
     begun = (
         beside(seen, about, "container_id")
         .drop_nulls("version")
         .group_by("workload_row", "version")
-        .agg(pl.col("last", "reach").max(), pl.col("code").all(), time=pl.col("first").min())
-        .with_columns(first=time.min().over("workload_row"))
+        .agg(pl.col("last", "reach").max(), time=pl.col("first").min())
     )
     gone = (pl.col("last").max() - pl.col("last")).dt.total_seconds().over("workload_row") > pl.col("reach")
-    alone = pl.col("code") & (pl.len().over("workload_row") == 1)
-    begun = begun.filter(gone.not_()).select("workload_row", "time", "first", told=alone)
-    begun = begun.filter(time > pl.col("first")).drop("first")
-    releases = pl.concat([events.select("workload_row", "time", told=True), begun])
+    begun = begun.filter(time > time.min().over("workload_row"), gone.not_())
+    releases = pl.concat(
+        [events.select("workload_row", "time", told=True), begun.select("workload_row", "time", told=False)]
+    )
     shown = pl.col("told") & (time <= pl.col("end") - dt.timedelta(seconds=_WEEK))
     return (
         releases.join(ends, on="workload_row")
@@ -792,7 +791,7 @@ def _since_release(used: pl.DataFrame, released: pl.DataFrame) -> tuple[pl.DataF
     # The level is new; how restless it is, those before have shown in a day or more.
     lasted = past_of(dated.filter(time < pl.col("since"))).filter(_LASTED)
     lasted = lasted.select("workload_row", before_spread="spread", before_seconds="history_seconds")
-    # What needs less is believed after a week, and by its code.
+    # A new image may need as much once its week comes: that it needs less is told, and changes no limit.
     less = ~pl.col("young") & (pl.col("new_bytes") < pl.col("old_bytes") / _MOVED)
     told = found.select(
         "workload_row", newer_since=pl.when(less).then("newest"), newer_bytes=pl.when(less).then("new_bytes")

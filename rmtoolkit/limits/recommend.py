@@ -153,7 +153,7 @@ def reason(case: _Case) -> str:
         guess = first(first_guess=few, few_runs=need.few_runs, short=moved and week < limit)
         above = said.oom_probability_now is not None and said.oom_probability_now > case.chance
         asked = need.request_bytes or 0
-        full, flat = _fills_node(need, limit), need.pattern == Pattern.AT_LIMIT and need.need_of == history.WHOLE
+        full = _fills_node(need, limit)
         names = [
             first(unseen=unseen, peak=known, need=need.need_bytes is not None),
             first(
@@ -178,7 +178,7 @@ def reason(case: _Case) -> str:
             first(climbs=need.climbing and need.base_bytes and needed and case.climbs >= _SMALL),
             first(one_for_all=moved and need.held_bytes),
             first(hot=(need.hot_ratio or 0.0) > _HOT),
-            first(flat_at_limit=flat and not kills),
+            first(flat_at_limit=need.lies_flat),
             first(
                 request_above=asked > (need.limit_bytes or ABSURD_BYTES),
                 request_below=asked and not moved and (need.busy_bytes or 0) > history.APART * asked,

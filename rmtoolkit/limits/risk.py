@@ -671,7 +671,8 @@ def _again(need: Need, hours: float) -> float:
 
 def _crowded(need: Need) -> float:
     """How much further above the limit the need may be where kills come at once: the fourth root of those in a day."""
-    return math.pow(max(need.kills_now / max(need.killed_days, 1.0), 1.0), 0.25)
+    hours = need.kills_hours or need.watched_seconds / 3600
+    return math.pow(max(need.kills_now * _DAY / max(hours, _DAY), 1.0), 0.25)
 
 
 def above_kills(need: Need, chance: float) -> float:

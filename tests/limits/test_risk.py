@@ -261,7 +261,11 @@ def test_no_limit_after_a_kill_is_below_what_the_vpa_takes_it_for(killed: int, l
 
 def test_kills_at_once_ask_for_more_than_as_many_over_weeks() -> None:
     """Sixteen in a day: the fourth root of sixteen is twice the chance of one, and one halving more."""
-    once = structs.replace(NEED, kills=1, kills_now=1, killed_days=1.0, killed_limit_bytes=2048 * MIB)
+    killed = {"kills": 1, "kills_now": 1, "killed_days": 1.0, "killed_limit_bytes": 2048 * MIB, "kills_hours": 24.0}
+    once = structs.replace(NEED, **killed)
+    # As many over as many days are no crowd.
+    daily = structs.replace(once, kills=16, kills_now=16, kills_hours=16 * 24.0)
+    assert above_kills(daily, 0.05) == pytest.approx(above_kills(structs.replace(once, kills_hours=16 * 24.0), 0.05))
     at_once = structs.replace(once, kills=16, kills_now=16)
     assert above_kills(at_once, 0.05) / above_kills(once, 0.05) == pytest.approx(1.15, rel=1e-3)
 
