@@ -64,8 +64,9 @@ def _hold_to_end(opinion: Opinion, row: Reading) -> None:
         opinion.halts.add(Halt.ENDED)
         _shift(opinion, at_rest)
         if row.last_third < th.ENDED / 2 and opinion.bounded > opinion.growing:
-            # A long rest beside which no model grows on is as sure as one that took the growth away.
-            seen = max(th.RESTS, at_rest) if row.growing < th.UNTOLD else th.RESTS
+            # A long rest that stands still, and beside which no model grows, is as sure as one that took growth away.
+            still = row.growing < th.UNTOLD and row.last_third < th.ENDED / 8
+            seen = max(th.RESTS, at_rest) if still else th.RESTS
             _decide(opinion, rest=seen * max(opinion.unresolved - row.fresh, 0.0))
     elif row.last_third < th.SLOWING or (row.tail is not None and row.tail < th.ENDED):
         stopped = row.last_third < th.SLOWING and row.tail is not None and row.tail < th.STOPPED
@@ -820,7 +821,8 @@ def _doubt_pools(answer: Pool, growing: int, pools: Sequence[Pool]) -> None:
     middle = main.life.start + (main.life.end - main.life.start) / 2
     before = [one.reading for one in longer if one.signal == row.signal and one.life.end <= middle]
     cycles = [read.swing / max(read.settled, 1.0) for read in before if read and read.periodic > th.PERIODIC]
-    answer.cycles_before = not row.periodic and 0 < row.mean_rise <= max(cycles, default=0.0) * row.settled
+    young = main.life.seconds < _DAYS_OF_LOAD and not row.periodic
+    answer.cycles_before = young and 0 < row.mean_rise <= max(cycles, default=0.0) * row.settled
     if main.life.ended == Ending.OOM_KILL:
         # Whoever came as far as the limit was killed: what climbed half as far, lived longer and rests tells more.
         longer = [one for one in lives if one.rests > th.LIKELY and one.life.seconds > main.life.seconds]

@@ -692,7 +692,6 @@ def at_least(need: Need) -> float:
 
 def _count_range(count: float) -> tuple[float, float]:
     """Give the 80 % interval of what so many kills were expected to be (Wilson and Hilferty)."""
-    # Kills of long ago count nearly nothing.
     count, more = max(count, 1e-9), count + 1
     low = count * max(1 - 1 / (9 * count) - th.QUANTILE / (3 * math.sqrt(count)), 0.0) ** 3
     return low, more * (1 - 1 / (9 * more) + th.QUANTILE / (3 * math.sqrt(more))) ** 3

@@ -88,6 +88,13 @@ def test_what_fills_up_after_its_start_is_clean_once_it_has_rested_for_long(boun
         assert all(growth > 0 for growth in rises), rises
 
 
+@pytest.mark.parametrize("leaked", [3, 6])
+def test_what_rises_on_behind_a_fill_is_not_cleared_by_it(leaked: float) -> None:
+    """The larger the fill, the smaller a leak behind it looks: a tenth of its pace is no rest."""
+    fill = 10 + 30 * (1 - np.exp(-U / 0.004)) + 60 * np.minimum(U / 0.45, 1)
+    assert "not_leak" not in verdicts(fill + leaked * np.maximum(U - 0.45, 0) / 0.55)
+
+
 def test_one_small_drop_near_the_end_ends_no_rise() -> None:
     """A mebibyte or two given back are no rest."""
     assert verdicts(100 + 60 * U - 1.5 * (U > 0.87)) == {"leak"}
