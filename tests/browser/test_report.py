@@ -128,7 +128,7 @@ _MONDAY: Final = {
     "changed": ("Changes", ["mail/thread-stacks", "was not there last time"]),
 }
 _FIRST: Final = {
-    400: ["shop/killed-while-starting", "OOM-killed 3 times at 128 Mi, last Mon 16 Nov 01:30 UTC"],
+    400: ["mail/killed-climbs", "will hit its 256 Mi limit on Tue 17 Nov 02:51 UTC"],
     1280: [
         "OOM-killed twice at 256 Mi, last Mon 16 Nov 18:00 UTC",
         "will hit its 256 Mi limit on Tue 17 Nov 02:51 UTC",
