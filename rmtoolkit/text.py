@@ -87,7 +87,8 @@ LEVELS: Final = dict(enumerate(texts("words")["levels"], 1))
 
 
 def signal_word(name: str | None) -> str:
-    return "memory" if name is None else SIGNAL_WORDS.get(name, name.removesuffix("_bytes").replace("_", " "))
+    known = "memory" if name is None else SIGNAL_WORDS.get(name)
+    return known or printable(str(name).removesuffix("_bytes").replace("_", " "))
 
 
 def not_complete(lacks: str | None) -> list[str]:

@@ -277,3 +277,10 @@ def test_foreign_text_is_no_template(name: str) -> None:
     words = "{name} was killed {kills:times}: {kills:,} {kills:kill/kills}."
     said = f"{name} was killed twice: 2 kills."
     assert text.filled(words, about) == text.filled(words, SimpleNamespace(**about)) == said
+
+
+def test_a_signal_that_nobody_knows_is_named_without_its_tricks() -> None:
+    """What controls a terminal is no part of a word, wherever it is shown."""
+    assert text.signal_word("queue_depth_bytes") == "queue depth"
+    assert "\x1b" not in text.signal_word("\x1b[31mX_bytes\n")
+    assert text.signal_word(None) == "memory"

@@ -687,7 +687,7 @@ class Pool(Struct):
     lives_judged: int = 0
     #: The running version was seen too shortly to judge; for so long the longest life before it was.
     longest_before_seconds: float | None = None
-    #: The rise is no larger than a cycle of longer lives.
+    #: It is young, and its rise is no larger than the cycle of longer lives that it replaced.
     cycles_before: bool = False
     #: No more probable is growth said to be.
     surest: float = 1.0

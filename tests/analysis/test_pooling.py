@@ -521,26 +521,37 @@ def test_pods_that_join_for_the_day_rise_to_where_others_rested() -> None:
     assert leaks["verdict"] == "leak"
 
 
+def released(age: float, level: float, leaks: float, *, cycle: float = 0.2, own: float | None = None) -> Recording:
+    """A month with a daily cycle, then a version at its own level that leaks so many MiB an hour."""
+    pods = []
+    for version, t in (("1", hours(30 * 24, 2880)), ("2", 30 * 24 + hours(age, round(6 * age)))):
+        is_new = version == "2"
+        swing = cycle if own is None or not is_new else own
+        load = 1 + swing * (1 - np.cos(2 * np.pi * (t - 1) / 24)) / 2
+        curve = (level if is_new else 1) * 300 * load + (leaks * (t - t[0]) if is_new else 0)
+        noise = ar1(np.random.default_rng(3), len(t), 0.3, 1)
+        signals = {"rss_bytes": (curve + noise) * MI}
+        pods.append(record(t, signals, pod=f"api-{version}", version=version, limit_bytes=GI))
+    return together(pods)
+
+
 @pytest.mark.parametrize("level", [1.0, 1.6])
 @pytest.mark.parametrize("age", [8, 12, 16])
 def test_a_release_that_rises_with_the_day_is_no_leak(age: float, level: float) -> None:
     """A version of half a day rises as the one before it did each morning, at its own level; beyond that, it leaks."""
-
-    def service(leaks: float, *, cycle: float = 0.2) -> Recording:
-        pods = []
-        for version, t in (("1", hours(7 * 24, 2016)), ("2", 7 * 24 + hours(age, 12 * age))):
-            load = 1 + cycle * (1 - np.cos(2 * np.pi * (t - 1) / 24)) / 2
-            grows = leaks * (t - t[0]) if version == "2" else 0
-            curve = (
-                (level if version == "2" else 1) * 300 * load + grows + ar1(np.random.default_rng(3), len(t), 0.3, 1)
-            )
-            pods.append(record(t, {"rss_bytes": curve * MI}, pod=f"api-{version}", version=version, limit_bytes=GI))
-        return together(pods)
-
-    calm, same_all_day, leaks = rows_of([service(0), service(4, cycle=0), service(60)])
+    calm, same_all_day, leaks = rows_of(
+        [released(age, level, 0), released(age, level, 4, cycle=0), released(age, level, 60)]
+    )
     assert calm["verdict"] != "leak", calm["explanation"]
     if level > 1:
         assert same_all_day["verdict"] == leaks["verdict"] == "leak"
+
+
+@pytest.mark.parametrize("days", [4, 10])
+def test_a_cycle_before_it_excuses_no_release_that_has_seen_days(days: int) -> None:
+    """What rises in a straight line for days is no part of a daily cycle, however large that was."""
+    row = row_of(released(24 * days, 1.3, 40 / (24 * days), own=0.0))
+    assert row["verdict"] == "leak", row["explanation"]
 
 
 @pytest.mark.parametrize(("end", "verdict"), [(0.6, "inconclusive"), (1.3, "leak")], ids=["as they did", "beyond"])
