@@ -335,6 +335,10 @@ class Life(Struct, frozen=True):
         return self.seconds / 3600
 
 
+#: From the middle of a window to the middle of its last eighth, of which the end level is, as a share of the window.
+_LATER_PART: Final = 0.4375
+
+
 class Level(Struct, frozen=True):
     signal: Signal
     samples: int
@@ -359,6 +363,11 @@ class Level(Struct, frozen=True):
     def half_way(self) -> float:
         """How much of its rise it had behind it in the middle of the window."""
         return (self.middle_level - self.early_level) / max(self.came, 1e-9)
+
+    @property
+    def late_rise(self) -> float:
+        """What it would rise by in a window, going on as from the middle to where its end level is read."""
+        return (self.end_level - self.middle_level) / _LATER_PART
 
     @property
     def piles_up(self) -> bool:
@@ -541,15 +550,15 @@ class Opinion(Struct):
 
     @property
     def pressure(self) -> dict[Signal, float]:
-        """How hard the kernel held the container back in the later half of a life, where that is much."""
-        again = 3600 * _PAGE_BYTES / (self.end_level(Signal.FOOTPRINT) or math.inf)
-        least = {Signal.PSI_SOME: th.PRESSURE, Signal.PSI_FULL: th.PRESSURE, Signal.REFAULTS: th.REFAULTS}
-        found = {
-            name: 2 * (row.end_level - row.middle_level) / self.life.seconds * (again if name == Signal.REFAULTS else 1)
-            for name in least
-            if self.life.seconds > 0 and (row := self.levels.get(name)) is not None
-        }
-        return {name: much for name, much in found.items() if much > least[name]}
+        """How hard the kernel held the container back in the later part of a life, where that is much."""
+        of_memory = 3600 * _PAGE_BYTES / (self.end_level(Signal.FOOTPRINT) or math.inf)
+        stalls = ((name, 1.0, th.PRESSURE) for name in (Signal.PSI_SOME, Signal.PSI_FULL))
+        found = {}
+        for name, unit, least in (*stalls, (Signal.REFAULTS, of_memory, th.REFAULTS)):
+            rise = self.levels[name].late_rise if name in self.levels else 0.0
+            if rise * unit > least * self.life.seconds > 0:
+                found[name] = rise * unit / self.life.seconds
+        return found
 
     @property
     def peaks_at_limit(self) -> bool:

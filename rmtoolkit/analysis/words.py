@@ -271,14 +271,15 @@ def reason(situation: Situation) -> str:
             lengths = [opinion.life.hours for opinion in pool.opinions]
             why = situation.runs_killed + (f", the longest after {hours(max(lengths))}" if lengths else "")
         return sentence(why)
-    signal = signal_word(main.reading.signal)
+    reading = main.reading
+    signal = signal_word(reading.signal)
     span = hours(main.life.hours)
     floor = rate(row.detection_floor_bytes_per_day, digits=2)
     if row.verdict == Verdict.LEAK:
-        return f"{_why_leak(situation, main, signal, span)}; we would notice growth above {floor}."
+        return f"{_why_leak(situation, main, reading, span)}; we would notice growth above {floor}."
     if row.verdict == Verdict.INCONCLUSIVE:
-        return _why_open_reason(situation, main, main.reading, signal, span)
-    swings = max(main.reading.swing, main.reading.flutter) >= th.SWING * max(main.reading.settled, 1.0)
+        return _why_open_reason(situation, main, reading, span)
+    swings = max(reading.swing, reading.flutter) >= th.SWING * max(reading.settled, 1.0)
     does = patterns.PATTERNS[row.pattern].reason or ("does not keep growing" if swings else "is flat")
     does = "follows the load" if patterns.follows_load(row, main) else does
     where = f"over {span}" if pool.lives_judged <= 1 else f"in {pool.lives_judged} lives, the last over {span}"
@@ -290,8 +291,8 @@ def reason(situation: Situation) -> str:
     return f"The {signal} {does} {where}{killed}; growth above {floor} would be visible."
 
 
-def _why_leak(situation: Situation, main: Opinion, signal: str, span: str) -> str:
-    row, pool = situation.row, situation.pool
+def _why_leak(situation: Situation, main: Opinion, reading: Reading, span: str) -> str:
+    row, pool, signal = situation.row, situation.pool, signal_word(reading.signal)
     parts = []
     if row.cause == Cause.THREAD_STACKS:
         threads = main.readings[Signal.THREADS]
@@ -302,7 +303,7 @@ def _why_leak(situation: Situation, main: Opinion, signal: str, span: str) -> st
     elif pool.masked:
         parts.append(f"The {signal} grows at the same rate in {pool.lives_rising} of {pool.lives_judged} lives")
     else:
-        parts.append(f"The {signal} grows {_pace(main.reading)} over {span}")
+        parts.append(f"The {signal} grows {_pace(reading)} over {span}")
     if situation.judged > 1:
         pod, growing = row.pod, situation.growing
         named = f", {printable(pod)[:80]}" if growing == 1 and pod is not None else ""
@@ -318,8 +319,8 @@ def _why_leak(situation: Situation, main: Opinion, signal: str, span: str) -> st
     return text
 
 
-def _pace(reading: Reading | None) -> str:
-    if reading is not None and reading.bend_noise < th.STRAIGHT_NOISE and reading.last_third != th.UNCHECKED:
+def _pace(reading: Reading) -> str:
+    if reading.bend_noise < th.STRAIGHT_NOISE and reading.last_third != th.UNCHECKED:
         if min(reading.last_third, reading.straight) > th.PACE:
             return "faster and faster"
         if max(reading.last_third, reading.straight) < 1 / th.PACE:
@@ -336,8 +337,8 @@ def _rises_with(main: Opinion, cause: Cause | None) -> str:
     return f", and the {words} rise with it from {number(round(level.early_level))} to {number(round(level.end_level))}"
 
 
-def _why_open_reason(situation: Situation, main: Opinion, reading: Reading, signal: str, span: str) -> str:
-    question, pool = situation.question, situation.pool
+def _why_open_reason(situation: Situation, main: Opinion, reading: Reading, span: str) -> str:
+    question, pool, signal = situation.question, situation.pool, signal_word(reading.signal)
     shows = f"growth above {rate(situation.row.detection_floor_bytes_per_day, digits=2)} would be visible"
     if question.kind == OpenKind.AT_LIMIT:
         held = " under memory pressure" if main.pressure else ""
@@ -517,8 +518,6 @@ _LAYERS: Final = {
 }
 #: Layers that fill the limit: the kernel cannot take them back.
 _COUNTS: Final = (Layer.OUTSIDE, Layer.SHMEM, Layer.KERNEL, Layer.MAPPED, Layer.OTHERS)
-#: From the middle of a life to where its end level is read, as a share of the life.
-_LATER_PART: Final = 0.4375
 
 
 def layers(main: Opinion) -> Iterator[Evidence]:
@@ -603,7 +602,7 @@ def work(row: VerdictRow, main: Opinion, reading: Reading) -> Iterator[Evidence]
     if counter.end_level <= counter.first_level:
         yield _say(main, Statistic.IDLE, "0 units", 0)
         return
-    per_day = (counter.end_level - counter.middle_level) / (_LATER_PART * days)
+    per_day = counter.late_rise / days
     growth, low, high = row.growth_bytes_per_day, row.growth_low_bytes_per_day, row.growth_high_bytes_per_day
     if growth is None or low is None or high is None or per_day <= 0:
         return

@@ -76,6 +76,8 @@ def test_a_level_that_is_held_down_is_not_clean() -> None:
     rests = [held(0.8), held(0.92), held(0.8) | {"psi_some_seconds": 18 * T}]
     rows = judged_each([*down.values(), *rests])
     assert [row["verdict"] for row in rows] == ["inconclusive"] * 4 + ["not_leak"] * 3
+    # Stalled for a tenth and a twentieth of the time, however finely the window was cut.
+    assert [rows[at]["by"][name]["estimate"] for at, name in enumerate([*counters][:2])] == pytest.approx([0.1, 0.05])
     for name, row in zip(down, rows, strict=False):
         assert (row["pattern"], row["limit_outlook"]) == ("at_limit", "unknown")
         assert {"at_limit", name} <= row["by"].keys()
