@@ -49,8 +49,8 @@ def explain(options: argparse.Namespace) -> int:
     found = explain(_sources.read(options), options.of, heap=_sources.profiles(options.heap))
     pen, lines = text.Pen.of(sys.stdout), []
     for line in found.summary().splitlines():
-        # A query with a line break in it, or cut, cannot be copied. What goes on stands below its own column.
-        indent = " " * 16 if line.startswith("  ") else CODE
+        # A query with a line break in it, or cut, cannot be copied. Evidence goes on below its own column.
+        indent = " " * 16 if line.startswith("  ") else ""
         lines += [line] if line.startswith(CODE) else text.wrapped(line, pen.width, indent=indent)
     sys.stdout.write(pen.body(lines))
     return _sources.DONE

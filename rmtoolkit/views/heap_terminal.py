@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import Any, Final
 
 from rmtoolkit import text
@@ -25,7 +26,7 @@ def answer(found: HeapAnswer, *, source: str = "", pen: text.Pen = _PLAIN) -> st
     said = [pen.style("bold", line) for line in text.wrapped(found.headline, width)]
     lines = [*said, *_about(source, spans(found.heap), width)]
     told = (fact for fact in found.heap.summary.lines() if fact[0] != "recorded")
-    lines += _listed([(what, _said(what, said, found)) for what, said in told])
+    lines += _listed([(what, _said(what, said, found)) for what, said in told], width)
     rows = list(found.suspects.head(_MOST).iter_rows(named=True))
     if rows and found.reading.kind != "blind":
         lines += ["", *_suspects(rows, found, pen)]
@@ -47,7 +48,8 @@ def changes(found: DiffAnswer, *, source: str = "", pen: text.Pen = _PLAIN) -> s
             (what, f"{_arrow(one, other)} ({text.change(other - one) if other != one else 'no change'})")
             for what, one, other in sums
             if one is not None and other is not None
-        ]
+        ],
+        width,
     )
     changed = changed_rows(found)
     rows = changed[: _MOST * 2]
@@ -62,7 +64,7 @@ def changes(found: DiffAnswer, *, source: str = "", pen: text.Pen = _PLAIN) -> s
             for row in rows
         ]
         heads = ("LIVE", "BEFORE → AFTER", "PEAK", "ALLOCATIONS")
-        lines += ["", *columns(heads, cells, [place(row) for row in rows], width)]
+        lines += ["", *chain(*columns(heads, cells, [place(row) for row in rows], width))]
         if (path := " → ".join(found.path)) not in found.headline:
             lines += ["", *text.wrapped(f"Most of the change comes through {path}.", width)]
         lines += _rest(len(changed) - len(rows))
@@ -80,8 +82,8 @@ def allocator(found: AllocatorAnswer, *, source: str = "", pen: text.Pen = _PLAI
     if found.last:
         held = found.last | {"muzzy_bytes": found.last["muzzy_bytes"] or None}
         told = ((*names, held[column]) for column, names in text.texts("views/heap")["allocator"].items())
-        facts = [f"{name:10}  {text.memory(size):>9}  {said}" for name, said, size in told if size is not None]
-        lines += ["", *map(str.rstrip, facts)]
+        facts = [(name, f"{text.memory(size):>9}  {said}") for name, said, size in told if size is not None]
+        lines += _listed(facts, width, more=11)
     if found.limit_as_it_is_bytes is not None:
         most = f"the most of {text.count(totals.height, 'document')}" if totals.height > 1 else "this document"
         purged = found.limit_if_purged_bytes
@@ -95,7 +97,7 @@ def allocator(found: AllocatorAnswer, *, source: str = "", pen: text.Pen = _PLAI
         cells = [[text.memory(row[name]) for name in OF_ARENA] for row in rows]
         threads = ["" if row["threads"] is None else f" ({text.count(row['threads'], 'thread')})" for row in rows]
         names = [f"{row['arena']}{with_}" for row, with_ in zip(rows, threads, strict=True)]
-        lines += ["", *columns(heads, cells, names, width, name="ARENA")]
+        lines += ["", *chain(*columns(heads, cells, names, width, name="ARENA"))]
     # A size whose gaps are less than this share of what is resident is not worth a line.
     least = 0.002 * (found.last.get("resident_bytes") or 0)
     rows = [row for row in found.sizes.head(_MOST).to_dicts() if (row["fragmentation_bytes"] or 0) > least]
@@ -107,10 +109,8 @@ def allocator(found: AllocatorAnswer, *, source: str = "", pen: text.Pen = _PLAI
             [text.memory(row["live_bytes"]), text.memory(row["fragmentation_bytes"]), text.share(row["used"]), some]
             for row, some in zip(rows, partial, strict=True)
         ]
-        lines += [
-            "",
-            *columns(heads, cells, [text.block_size(row["size_bytes"]) for row in rows], width, name="BLOCKS OF"),
-        ]
+        sizes = [text.block_size(row["size_bytes"]) for row in rows]
+        lines += ["", *chain(*columns(heads, cells, sizes, width, name="BLOCKS OF"))]
     lines += [*_notes(found.allocator.report, width), "", *_next(found.next_step, width)]
     return _body(lines, pen)
 
@@ -119,9 +119,13 @@ def _body(lines: list[str], pen: text.Pen) -> str:
     return pen.body(lines if pen.unicode else [line.translate(_NARROW) for line in lines])
 
 
-def _listed(facts: Sequence[tuple[str, str]]) -> list[str]:
-    width = max((len(what) for what, _ in facts), default=0)
-    return ["", *(f"{what.ljust(width)}  {said}" for what, said in facts)] if facts else []
+def _listed(facts: Sequence[tuple[str, str]], width: int, more: int = 0) -> list[str]:
+    """List facts behind what they are of; what goes on in the next line stands below its beginning."""
+    first = max((len(what) for what, _ in facts), default=0)
+    told = (
+        text.wrapped(f"{what.ljust(first)}  {said}", width, indent=" " * (first + 2 + more)) for what, said in facts
+    )
+    return ["", *chain(*told)] if facts else []
 
 
 def _rest(left: int) -> list[str]:
@@ -171,11 +175,11 @@ def _suspects(rows: list[dict[str, Any]], found: HeapAnswer, pen: text.Pen) -> l
     marks = [MARKS[row["reading"]] for row in rows]
     shown = [pen.marked(mark, mark.word) for mark in marks]
     first = max(len("READING"), *map(len, shown))
-    body = columns(heads, cells, [place(row) for row in rows], pen.width - first - 2)
-    lines = [f"{'READING'.ljust(first)}{text.GAP}{body[0]}"]
-    for at, line in enumerate(body[1:]):
+    (head, *under), *body = columns(heads, cells, [place(row) for row in rows], pen.width, before=first + 2)
+    lines = [f"{'READING'.ljust(first)}{text.GAP}{head}", *under]
+    for at, (line, *below) in enumerate(body):
         label = pen.style(marks[at].token, shown[at]) + " " * (first - len(shown[at]))
-        lines.append(f"{label}{text.GAP}{line}")
+        lines += [f"{label}{text.GAP}{line}", *below]
         if not at and len(found.path) > 1:
             path = " → ".join(text.shortened(name, 60) for name in found.path)
             parts = text.wrapped(f"through {path}", pen.width - first - 2, indent="  ")
@@ -206,15 +210,18 @@ def columns(
     heads: Sequence[str],
     rows: Sequence[Sequence[str]],
     names: Sequence[str],
-    room: int,
+    width: int,
     *,
     name: str = "FUNCTION",
-) -> list[str]:
+    before: int = 0,
+) -> list[list[str]]:
+    """Put names behind their figures, or below where no room is left; so much stands before the figures."""
     lines = text.aligned([heads, *rows])
-    left = room - len(lines[0]) - len(text.GAP)
-    # Where no room is left beside the figures, names stand below them.
-    between, left = (text.GAP, left) if left >= _LEAST else (f"\n{text.GAP}", room - len(text.GAP))
-    return [f"{line}{between}{fitting(whose, left)}" for line, whose in zip(lines, [name, *names], strict=True)]
+    left = width - before - len(lines[0]) - len(text.GAP)
+    both = zip(lines, [name, *names], strict=True)
+    if left >= _LEAST:
+        return [[f"{line}{text.GAP}{fitting(whose, left)}"] for line, whose in both]
+    return [[line, f"{text.GAP}{fitting(whose, width - len(text.GAP))}"] for line, whose in both]
 
 
 def fitting(name: str, room: int) -> str:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -10,20 +10,19 @@ import pytest
 from rmtoolkit import cli
 from rmtoolkit.analysis import heap_answers as heap_answer
 from rmtoolkit.heap import read_heap
+from rmtoolkit.heap.allocator import read_allocator
 from rmtoolkit.heap.profile import HeapProfile, HeapSummary
 from rmtoolkit.text import Pen
 from rmtoolkit.views import heap_terminal
 from tests.analysis.profiles import MI, growing, profile, resting
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
+ROOT = Path(__file__).parents[2]
 CACHE, INDEX = "billing::cache::insert", "billing::index::build"
 
 
-def shown(heap: HeapProfile, *, unicode: bool = True, colour: bool = False) -> str:
+def shown(heap: HeapProfile, *, unicode: bool = True, colour: bool = False, width: int = 100) -> str:
     """The short answer."""
-    return heap_terminal.answer(heap_answer.answer(heap), source="api.zst", pen=Pen(colour, unicode))
+    return heap_terminal.answer(heap_answer.answer(heap), source="api.zst", pen=Pen(colour, unicode, width))
 
 
 def heaptrack(path: Path, seconds: int, each: int, text: str = "billing::cache::insert") -> Path:
@@ -53,9 +52,22 @@ def test_an_answer_keeps_to_the_width_of_the_terminal(width: int) -> None:
     heaps = [profile({CACHE: growing(900), INDEX: resting(40 * MI)}), profile({CACHE: resting(40 * MI)})]
     answers = [heap_terminal.answer(heap_answer.answer(heap), pen=Pen(width=width)) for heap in heaps]
     answers.append(heap_terminal.changes(heap_answer.answer_diff(*heaps), pen=Pen(width=width)))
+    recorded = read_heap(ROOT / "tests" / "data" / "heap" / "recorded" / "exact.heaptrack.raw")
+    answers.append(heap_terminal.answer(heap_answer.answer(recorded), pen=Pen(width=width)))
+    allocator = heap_answer.answer_allocator(read_allocator(ROOT / "data" / "samples" / "amber-heron.stats.log"))
+    answers.append(heap_terminal.allocator(allocator, pen=Pen(width=width)))
     lines = [line for answer in answers for line in answer.splitlines()]
     assert max(map(len, lines)) <= width
     assert any(line.endswith("insert (cache.rs:40)") for line in lines)
+
+
+def test_a_name_below_its_figures_has_the_whole_line() -> None:
+    """What has no room beside them is cut at the edge of the terminal, not as if they still stood before it."""
+    name = f"billing::{'x' * 36}"
+    lines = shown(profile({name: growing(900), INDEX: resting(9 * MI)}), width=60).splitlines()
+    head = next(at for at, line in enumerate(lines) if line.startswith("READING"))
+    assert lines[head + 1] == "  FUNCTION"
+    assert lines[head + 3] == f"  …{f'{name} (billing.rs:40)'[-57:]}"
 
 
 def test_what_is_known_of_no_function_has_no_column() -> None:

@@ -197,6 +197,9 @@ def test_quality_counts_gaps_and_doubts() -> None:
 def test_a_table_for_a_terminal_keeps_the_end_of_names() -> None:
     """Figures stand to the right under their heads, and a long name loses its beginning."""
     names = ["LIVE", "PEAK"], [("5 Mi", "12 Mi")], ["billing::api::cache::put"]
-    assert heap_terminal.columns(*names, 30) == ["LIVE   PEAK  FUNCTION", "5 Mi  12 Mi  …:api::cache::put"]
+    assert heap_terminal.columns(*names, 30) == [["LIVE   PEAK  FUNCTION"], ["5 Mi  12 Mi  …:api::cache::put"]]
     # Beside wide figures there is no room.
-    assert heap_terminal.columns(*names, 25) == ["LIVE   PEAK\n  FUNCTION", "5 Mi  12 Mi\n  …lling::api::cache::put"]
+    below = [["LIVE   PEAK", "  FUNCTION"], ["5 Mi  12 Mi", "  …lling::api::cache::put"]]
+    assert heap_terminal.columns(*names, 25) == below
+    # What stands before the figures takes room from what stands beside them, not from what stands below.
+    assert heap_terminal.columns(*names, 30, before=5) == [*below[:1], ["5 Mi  12 Mi", "  billing::api::cache::put"]]
