@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import os
-from abc import ABC, abstractmethod
 from collections import deque
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 import numpy as np
 import polars as pl
@@ -140,28 +139,15 @@ def _openblas() -> tuple[Callable[[], int], Callable[[int], None]] | None:
     return None
 
 
-class Parted(ABC):
+@runtime_checkable
+class Parted(Protocol):
     """What is read part by part, and knows its parts itself: a lake."""
 
-    @abstractmethod
-    def recording(self, *predicates: pl.Expr) -> Recording:
-        """Read some of it."""
-
-    @abstractmethod
-    def containers(self) -> pl.DataFrame:
-        """List who is in it."""
-
-    @abstractmethod
-    def times(self) -> tuple[dt.datetime, dt.datetime] | None:
-        """Tell the first and the last instant."""
-
-    @abstractmethod
-    def tells_restarts(self) -> bool:
-        """Tell whether any of its sources does."""
-
-    @abstractmethod
-    def map_parts(self, work: Work, client: Client | None) -> tuple[Frames, Recording]:
-        """Do the same work on every part, and put the answers together."""
+    def recording(self, *predicates: pl.Expr) -> Recording: ...
+    def containers(self) -> pl.DataFrame: ...
+    def times(self) -> tuple[dt.datetime, dt.datetime] | None: ...
+    def tells_restarts(self) -> bool: ...
+    def map_parts(self, work: Work, client: Client | None) -> tuple[Frames, Recording]: ...
 
 
 def as_source(data: Any) -> Recording | Parted:  # noqa: ANN401 - any kind of table

@@ -140,14 +140,11 @@ def _head(wanted: Fleet, word: str, kind: str, side: str, sort: str | None) -> M
 
 
 def _row(row: Row, spark: object) -> Markup:
-    space, own = columns.apart(row)
-    shown = text.shortened(own, _SHOWN_NAME)
-    whole, sent = row["name"] if shown != own else None, f"open {row['workload_id']}"
-    link = el("button", shown, type="button", class_="rm-open", data_rm_send=sent, title=whole)
-    where = el("span", text.shortened(space, _SHOWN_NAME), class_="small") if space else None
+    sent = f"open {row['workload_id']}"
+    name = columns.named(row, "button", _SHOWN_NAME, type="button", class_="rm-open", data_rm_send=sent)
     cells = ((column, spark if column is columns.SPARK else column.cell(row)) for column, _ in _COLUMNS)
     written = (el("td", cell, class_=columns.class_of(column, row)) for column, cell in cells)
-    return el("tr", el("th", link, where, scope="row"), *written)
+    return el("tr", name, *written)
 
 
 def pager(count: int, page: int) -> Markup:

@@ -65,19 +65,18 @@ def row(about: Row, columns: tuple[Column, ...], spark: object, history: str) ->
 
 
 def name_cell(about: Row) -> Markup:
-    space, own = apart(about)
-    shown = text.shortened(own, SHOWN_NAME)
-    whole = about["name"] if shown != own or len(space) > SHOWN_NAME else None
-    link = el("a", shown, href=f"#{about['anchor']}", data_card=about["anchor"], title=whole)
-    where = el("span", text.shortened(space, SHOWN_NAME), class_="small") if space else None
-    return el("th", link, where, scope="row", role="rowheader")
+    return named(about, "a", SHOWN_NAME, href=f"#{about['anchor']}", data_card=about["anchor"], role="rowheader")
 
 
-def apart(about: Row) -> tuple[str, str]:
-    """Part a name into its namespace and the rest; a label may hold slashes of its own."""
-    space = text.printable(about["namespace"]) if about["namespace"] is not None else ""
-    name: str = about["name"]
-    return (space, name[len(space) + 1 :]) if space and name.startswith(f"{space}/") else ("", name)
+def named(about: Row, tag: str, most: int, *, role: str | None = None, **attributes: object) -> Markup:
+    """Write the head of a row: the name that leads on, and under it its namespace; a label may hold slashes."""
+    space, own = text.printable(about["namespace"] or ""), about["name"]
+    space = space if space and own.startswith(f"{space}/") else ""
+    own = own.removeprefix(f"{space}/" if space else "")
+    shown = text.shortened(own, most)
+    whole = about["name"] if shown != own or len(space) > most else None
+    where = el("span", text.shortened(space, most), class_="small") if space else None
+    return el("th", el(tag, shown, **attributes, title=whole), where, scope="row", role=role)
 
 
 def class_of(column: Column, about: Row) -> str | None:
@@ -175,21 +174,12 @@ def _setting(about: Row) -> Markup:
     return el("code", breakable(shown if len(shown) <= _LONGEST_SETTING else f"{shown[:_LONGEST_SETTING]}…"))
 
 
-def _why(about: Row) -> Markup:
-    """Say in a few words what the limit rests on; the card has the whole reason."""
-    return _short(text.sentence(about["limit_because"] or text.UNKNOWN))
-
-
 def spare(about: Row) -> Any:  # noqa: ANN401 - an amount to sort by
     return about["waste_bytes"] or None
 
 
 def _spare(about: Row) -> str:
     return text.whole_amounts(text.fleet_memory(about["waste_bytes"])) if about["waste_bytes"] else text.NOT_APPLICABLE
-
-
-def _pattern(about: Row) -> str:
-    return (about["pattern"] or text.UNKNOWN).replace("_", " ")
 
 
 def rank_of_verdict(about: Row) -> int:
@@ -222,14 +212,17 @@ RISK: Final = structs.replace(KILL, kind="risk", cell=_risk)
 COST: Final = _figure("Cost a month", "cost", "reserved_change_bytes", _cost)
 #: In its place where nobody said what memory costs.
 RESERVED: Final = structs.replace(COST, head="Reserved, all pods", cell=_reserved)
-WHY: Final = Column("Why", "next", _why)
+#: What the limit rests on in a few words; the card has the whole reason.
+WHY: Final = Column("Why", "next", lambda about: _short(text.sentence(about["limit_because"] or text.UNKNOWN)))
 SPARE: Final = structs.replace(_figure("Spare", "time", "waste_bytes", _spare), value=spare)
 #: The same with its price.
 GIVES: Final = structs.replace(SPARE, kind="change", cell=_gives)
 PODS: Final = _figure("Pods", "pods", "pods", lambda about: f"{about['pods'] or 0:,}")
 STARTUP: Final = _figure("Starting needs, Mi", "time", "startup_peak_bytes")
 SETTLED: Final = _figure("Running needs, Mi", "time", "settled_bytes")
-PATTERN: Final = Column("Pattern", "verdict", _pattern, itemgetter("pattern"))
+PATTERN: Final = Column(
+    "Pattern", "verdict", lambda row: text.event(row["pattern"] or text.UNKNOWN), itemgetter("pattern")
+)
 GIVEN_BACK: Final = _figure("Limit if given back, Mi", "change", "purged_limit_bytes", _given_back)
 SETTING: Final = Column("Setting to try", "next", _setting)
 CHANCE: Final = _figure(
