@@ -44,7 +44,7 @@ NO_TIMES: Final = "samples with an impossible time"
 NO_PAIR: Final = "samples that are not a pair of time and value"
 NO_TIME: Final = "rows without a readable time"
 _REPORTS: Final = texts("words")["reports"]
-PODMAN, ANEW, LESS, BARE, RATE = (str(_REPORTS[name]) for name in ("podman", "anew", "less", "bare", "rate"))
+PODMAN, ANEW, LESS, BARE, PARTS = (str(_REPORTS[name]) for name in ("podman", "anew", "less", "bare", "parts"))
 NO_CONTAINER: Final = "rows of no known container"
 LOST_ROWS: Final = (NO_TIME, NO_CONTAINER, NO_TIMES, NO_PAIR, ANEW)
 #: What stands behind the names of containers that somebody should look at.

@@ -46,7 +46,7 @@ class Stamp(NamedTuple):
 
 _LOOKS: Final = looks("times")
 _ISO: Final = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:?\d\d(?::?\d\d(?:[.,]\d+)?)?(?: ?(?:Z|[+-]\d\d(?::?\d\d)?))?)?")
-_EPOCH: Final = re.compile(r"(?<![\w.,:+-])(1\d{9}|[2-9]\d{9})(?:[.,](\d{1,9})|(\d{3}|\d{6}|\d{9}))?(?![\w:])")
+_EPOCH: Final = re.compile(r"(?<![\w.,:+-])([1-6]\d{9})(?:[.,](\d{1,9})|(\d{3}|\d{6}|\d{9}))?(?![\w:])")
 _COMPACT: Final = re.compile(r"(?<!\d)((?:19|20)\d\d)-?(\d\d)-?(\d\d)[-_T]?(\d\d)[-.]?(\d\d)[-.]?(\d\d)(?!\d)(Z?)")
 _CLOCK: Final = re.compile(_LOOKS["clock"])
 #: Which half of the day it is, where that stands before the clock.
@@ -58,7 +58,7 @@ _ZONE: Final = re.compile(_LOOKS["zone"])
 _YEAR_FIRST: Final = re.compile(r"(?<!\d)(\d{4})\s?[-/.年년]\s?(\d{1,2})\s?[-/.月월]\s?(\d{1,2})(?!\d)[日일]?\.?")
 _YEAR_LAST: Final = re.compile(r"(?<![\d.])(\d{1,2})(\.|/|-)\s?(\d{1,2})\2\s?(\d{4}|\d\d)(?!\d)\.?")
 _WORD: Final = re.compile(r"[^\W\d_]+")
-_DAY: Final = re.compile(r"(?<!\d)(\d{1,2})(?!\d)\.?")
+_DAY: Final = re.compile(r"(?<!\d)(0?[1-9]|[12]\d|3[01])(?!\d)\.?")
 _YEAR: Final = re.compile(r"(?<!\d)((?:19|20)\d\d)(?!\d)\.?")
 #: What may stand before a date in ISO 8601.
 _BEFORE: Final = ("", " ", "[", "(", "=", '"', "\t", ":", "|")
@@ -67,11 +67,8 @@ _DAY_MS: Final = 86_400_000
 _LEAP_YEAR: Final = 2000
 _LAST_YEAR: Final = 2200
 _NOON: Final = 12
-_DAYS: Final = 31
 _NEAR: Final = 5  # as in `24 de novembre`
-_LAST_SECOND: Final = 7_258_118_400
 _FARTHEST_MINUTES: Final = 15 * 60
-_YEAR_DIGITS: Final = 4
 
 
 def _fold(word: str) -> str:
@@ -130,7 +127,7 @@ def find(text: str) -> tuple[Stamp, str] | None:
         named = stamp and not stamp.utc and (_ZONE.match(text, found.end()) or _AFTER.match(text, found.end()))
         if stamp and not named and not follows.isalnum() and (not follows or follows not in "-_:/."):
             return stamp, text[: found.start()] + text[found.end() :]
-    if (found := _EPOCH.search(text)) and int(found[1]) < _LAST_SECOND:
+    if found := _EPOCH.search(text):
         seconds, fraction, more = found.groups()
         stamp = Stamp(Kind.DATED, int(seconds) * 1000 + int(f"{fraction or more or ''}000"[:3]), utc=True)
         return stamp, text[: found.start()] + text[found.end() :]
@@ -195,7 +192,7 @@ def _date(text: str) -> tuple[Stamp, str]:
         return Stamp(Kind.DATED, midnight, utc=False), text[: found.start()] + text[found.end() :]
     if found := _YEAR_LAST.search(text):
         one, two = int(found[1]), int(found[3])
-        year = int(found[4]) if len(found[4]) == _YEAR_DIGITS else 2000 + int(found[4])
+        year = int(f"20{found[4]}"[-4:])
         day_first, month_first = _local(year, two, one), _local(year, one, two)
         rest = text[: found.start()] + text[found.end() :]
         if found[2] == "." or day_first == month_first:
@@ -220,7 +217,7 @@ def _named_date(text: str) -> tuple[Stamp, str] | None:
             for day in _DAY.finditer(rest)
             if -_NEAR <= day.start() - word.end() <= _NEAR or 0 <= word.start() - day.end() <= _NEAR
         )
-        if (day := next((day for day in near if 1 <= int(day[1]) <= _DAYS), None)) is None:
+        if (day := next(near, None)) is None:
             continue
         midnight = _local(int(year[1]) if year else _LEAP_YEAR, month, int(day[1]))
         return Stamp(Kind.DATED if year else Kind.YEARLESS, midnight, utc=False), _blank(rest, day)

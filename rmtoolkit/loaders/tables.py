@@ -497,6 +497,8 @@ def _amounts(texts: pl.Series, *, of_parts: bool = False) -> tuple[pl.Series, st
     told = UNITS | {f"{one}b": 1024**power for one, power in POWERS.items()} if texts.name.endswith(".bytes") else UNITS
     factor = unit.replace_strict(told, default=None, return_dtype=pl.Float64())
     values = (number.cast(pl.Float64, strict=False) * factor).alias(texts.name)
+    # Of a larger unit what stands behind the point is whole bytes.
+    values = values.zip_with(factor == 1, values.round())
     units = sorted({one for one in unit.drop_nulls() if one in UNITS and one})
     bare = number.filter((unit == "") & values.is_between(1, schema.LEAST_LIMIT_BYTES, closed="left"))
     # Of what stands beside the memory that is judged, no more is lost than that amount.
@@ -597,7 +599,7 @@ def _read_series(
         numbers, said, wrong = _amounts(table[head])
         left_out[NO_NUMBERS] += wrong
         notes += (f"column {head!r}: {said}",) if said else ()
-        values[head] = numbers * bytes_each
+        values[head] = numbers if bytes_each == 1 else (numbers * bytes_each).round()
     # Numbers are no names of things.
     others = table.select(pl.exclude(times, *series))
     cast = others.select(pl.all().cast(pl.Float64, strict=False))

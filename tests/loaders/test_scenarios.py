@@ -1297,16 +1297,19 @@ def test_a_name_that_is_nowhere_is_told(tmp_path: Path, form: str, given: dict[s
     ("values", "is_told"),
     [
         ([5 * MIB / 30 + at / 7 for at in range(60)], True),
-        ([value + 0.25 for value in LEAK], False),
+        ([3 * MIB + at / 7 for at in range(60)], True),
+        ([600_000 + 4096 * (at % 3) + 0.25 for at in range(60)], True),
+        ([value + 0.25 for value in LEAK], True),
         ([300_000 + 4096 * (at % 3) for at in range(60)], False),
+        ([300_000 + (at == 7) / 2 for at in range(60)], False),
     ],
-    ids=["a rate", "means", "a small program"],
+    ids=["a rate", "a fast rate", "means of a small program", "means", "a small program", "one odd sample"],
 )
 def test_a_rate_under_its_metrics_own_name_is_told(tmp_path: Path, form: str, values: list[Any], is_told: bool) -> None:
-    """It is no amount: bytes are counted whole, and nothing runs in so few; other means and small programs are."""
+    """It is no amount, or a mean: bytes are counted whole, however many there are."""
     table = pl.DataFrame({"time": [T0 + STEP * at for at in range(N)], f'{WORKING_SET}{{pod="db-0"}}': values})
     (tmp_path / form).write_bytes(answer(of(WORKING_SET, values)) if form == "a.json" else table.write_csv().encode())
-    with pytest.warns(RmtoolkitWarning, match="may be a rate and no amount") if is_told else nullcontext():
+    with pytest.warns(RmtoolkitWarning, match="told in parts of a byte") if is_told else nullcontext():
         rm.read(tmp_path)
 
 
@@ -1333,11 +1336,14 @@ def test_series_without_a_single_label_are_told(tmp_path: Path, labels: dict[str
         (("2026-11-18-api.prom", "2026-11-19-api.prom"), {"api"}),
         (("api/2026-11-18.prom", "api/20261119.txt"), {"api"}),
         (("api/2026-11-18.prom", "web/2026-11-18.prom"), {"api", "web"}),
+        (("api/2026-11-18T00.prom", "api/2026-11-19T01.prom"), {"api"}),
+        (("api-20261118_2330.prom", "api-20261119_0030Z.prom"), {"api"}),
+        (("2026-11-18-10x.prom", "2026-11-19-11x.prom"), {"10x", "11x"}),
         (("ip-10-20-26-11.prom", "ip-10-20-26-12.prom"), {"ip-10-20-26-11", "ip-10-20-26-12"}),
     ],
 )
 def test_a_file_a_day_is_one_process(tmp_path: Path, names: tuple[str, str], there: set[str]) -> None:
-    """The day in the name of a file says when, and not who: each day would be a workload of its own."""
+    """The day and the hour in the name of a file say when, and not who: each day would be a workload of its own."""
     for day, name in enumerate(names):
         loop = (
             f"{iso(T0 + 86400 * day + STEP * at)}\nprocess_resident_memory_bytes {value}\n"

@@ -51,7 +51,8 @@ _PIECE: Final = 1 << 23
 _LINES: Final = 200
 _MOST: Final = 0.8
 
-_DAY: Final = re.compile(r"(?<!\d)(?:19|20)\d\d[-_.]?[01]\d[-_.]?[0-3]\d(?!\d)")
+_HOUR: Final = r"[-_T][0-2]\d(?:[-_.h]?[0-5]\d)?Z?(?![^\W_])"
+_DAY: Final = re.compile(rf"(?<!\d)(?:19|20)\d\d[-_.]?[01]\d[-_.]?[0-3]\d(?:{_HOUR}|(?!\d))")
 _AXIS: Final = "as recorded, UTC"
 NO_SAMPLE: Final = "lines that are no sample"
 BEFORE: Final = "samples of a scrape without a time"
@@ -261,8 +262,10 @@ def _read_json(text: str, asked: Asked) -> Found | None:
         frames = []
         for (_, factor), pieces in alike.items():
             times = pl.Series("time", list(chain.from_iterable(one.times for one in pieces)))
-            amounts = chain.from_iterable(one.values for one in pieces)
-            frame = pl.DataFrame([times, factor * pl.Series("value", list(amounts), pl.Float64(), strict=False)])
+            values = pl.Series(
+                "value", [*chain.from_iterable(one.values for one in pieces)], pl.Float64(), strict=False
+            )
+            frame = pl.DataFrame([times, values if factor == 1 else (factor * values).round()])
             frames.append(frame.with_columns(as_time(pl.col("time"), times.dtype).to_physical()).drop_nulls())
     except _ODD as error:
         said = f": {error}" if isinstance(error, RmtoolkitError | msgspec.MsgspecError) else ""

@@ -23,7 +23,7 @@ from rmtoolkit.loaders.prometheus._metrics import (
     identify_containers,
 )
 from rmtoolkit.recording import doubt
-from rmtoolkit.schema import ABSURD_BYTES, BARE, BYTE_SIGNALS, LEAST_LIMIT_BYTES, LESS, PODMAN, RATE, SAMPLES, SETTINGS
+from rmtoolkit.schema import ABSURD_BYTES, BARE, BYTE_SIGNALS, LESS, PARTS, PODMAN, SAMPLES, SETTINGS
 from rmtoolkit.text import count
 
 #: A stretch without a sample is a gap when it is longer than this many intervals.
@@ -305,15 +305,13 @@ def _doubts(placed: Placed, decoded: Decoded, mixed: int) -> Iterator[str]:
     disputed = placed.containers[_disputed(placed.table, decoded)]
     yield from doubt(disputed, "told with another limit or request by a second exporter")
     amounts = placed.table.filter(pl.col("role").is_in(BYTE_SIGNALS)).drop_nulls("entity")
-    less = pl.col("statistic").fill_null(1).max().over("entity", "role") < _identity.HIGH
-    most = np.maximum.reduceat(decoded.values, decoded.starts)
-    whole = amounts.filter(pl.col("role").is_in(schema.FOOTPRINTS))["series"].to_list()
-    few = np.array([one for one in whole if most[one] < LEAST_LIMIT_BYTES], dtype=np.int64)
-    parts = decoded.of(few)[1] % 1 > 0
-    in_parts = few[np.logical_or.reduceat(parts, np.cumsum(decoded.counts[few]) - decoded.counts[few])].tolist()
+    series, statistic, one = pl.col("series"), pl.col("statistic"), ("entity", "role")
+    less = statistic.fill_null(1).max().over(one) < _identity.HIGH
+    parts = np.add.reduceat(decoded.values > np.floor(decoded.values), decoded.starts, dtype=np.int64)
+    in_parts = np.flatnonzero(2 * parts > decoded.counts).tolist()
+    made = (series.is_in(in_parts) & statistic.is_null()).all().over(one) & pl.col("role").is_in(schema.FOOTPRINTS)
     bare = [one for one in amounts["series"].to_list() if decoded.labels[one].keys() == {"__name__"}]
-    series = pl.col("series")
-    for some, said in ((less, LESS), (series.is_in(bare), BARE), (series.is_in(in_parts), RATE)):
+    for some, said in ((less, LESS), (series.is_in(bare), BARE), (made, PARTS)):
         yield from doubt(placed.containers[amounts.filter(some)["entity"].unique().sort().to_list()], said)
 
 
