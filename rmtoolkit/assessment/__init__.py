@@ -272,7 +272,7 @@ def assess(
 
     recommend.check_chance(oom_probability)
     chosen = as_margins(margins)
-    before = None if previous is None else _before(previous)
+    before = None if previous is None else _totals.up_to_date(_before(previous))
     source = as_source(source)
     frames, about = judge(source, partial(_gathered, end=own_end(source, margins)), heap, client=client)
     record = backtest.record_of(frames, chosen, oom_probability)

@@ -468,14 +468,15 @@ def stored(previous: str | os.PathLike[str]) -> pl.DataFrame | None:
     try:
         if not file.is_file():
             raise ReadError.at(file, found="no such file or directory", expected=expected)
-        if "verdict" not in pl.read_parquet_schema(file):
-            return None
-        found = read_columns(file, file, expected)
-        return found.with_columns(pl.col(old).alias(new) for old, new in _FORMERLY.items() if old in found.columns)
+        return read_columns(file, file, expected) if "verdict" in pl.read_parquet_schema(file) else None
     except OSError as error:
         raise ReadError.at(file, found=system_words(error), expected=expected) from error
     except pl.exceptions.PolarsError as error:
         raise ReadError.at(file, found=str(error).splitlines()[0], expected=expected) from error
+
+
+def up_to_date(before: pl.DataFrame) -> pl.DataFrame:
+    return before.with_columns(pl.col(old).alias(new) for old, new in _FORMERLY.items() if old in before.columns)
 
 
 def compare(rows: pl.DataFrame, before: pl.DataFrame | None) -> tuple[pl.DataFrame, pl.DataFrame]:
