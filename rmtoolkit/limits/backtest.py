@@ -202,34 +202,33 @@ def foretold(part: Recording) -> pl.DataFrame:
     half = pl.col("start") + (pl.col("time") - pl.col("start")) / 2
     said_time = pl.max_horizontal("time" - pl.lit(_BEFORE), half).dt.truncate("1s").cast(TIME)
     asked = own.select("container_id", "time", said_time=said_time).drop_nulls("said_time")
-    newest = pl.int_range(pl.len(), 0, -1).over("container_id")
-    said = [_said_at(part, asked.filter(newest == at)) for at in range(1, _LOOKED_BACK + 1)]
-    looked = beside(found.select("container_id", "time", "limit_bytes"), pl.concat(said), ["container_id", "time"])
+    newest = pl.int_range(pl.len(), 0, -1).over("container_id") <= _LOOKED_BACK
+    looked = beside(found, _said_at(part, asked.filter(newest)), ["container_id", "time"])
     return looked.select(FORETOLD.names()).cast(FORETOLD).sort("container_id", "time")
 
 
-def _said_at(part: Recording, ends: pl.DataFrame) -> pl.DataFrame:
-    """Judge each container by itself from what was there at an instant of its own."""
-    until = ends.select("container_id", end="said_time")
-    seen = part.samples.join(until, on="container_id", how="inner", maintain_order="left")
-    seen = seen.filter(pl.col("time") <= pl.col("end")).drop("end")
-    there = part.containers.filter(pl.col("container_id").is_in(seen["container_id"].unique().implode()))
-    happened = part.events.join(until, on="container_id", how="inner", maintain_order="left")
-    then = replace(
-        part,
-        containers=settings_at_time(there, happened, pl.col("end")),
-        samples=seen,
-        events=happened.filter(pl.col("time") <= pl.col("end")).drop("end"),
-    )
+def _said_at(part: Recording, asked: pl.DataFrame) -> pl.DataFrame:
+    """Judge containers at instants of their own: at each it is one that none of the others is beside."""
+    numbered = asked.select(container_id=pl.int_range(pl.len(), dtype=pl.UInt32), one="container_id", end="said_time")
+
+    def then(frame: pl.DataFrame) -> pl.DataFrame:
+        both = numbered.join(frame.rename({"container_id": "one"}), on="one", maintain_order="left_right")
+        return both.select(*frame.columns, "end")
+
+    happened, until = then(part.events), pl.col("time") <= pl.col("end")
+    seen = then(part.samples).filter(until).drop("end")
     last = dict(seen.group_by("container_id").agg(pl.col("time").max()).iter_rows())
+    there = then(part.containers).filter(pl.col("container_id").is_in(list(last))).drop("end")
+    containers = settings_at_time(there, happened, pl.col("end"))
+    events = happened.filter(until).drop("end")
     rows = []
-    if seen.height:
-        block = assess_block(then, restarts_known=True)
-        for container, time, said_time in ends.iter_rows():
-            if container in last:
-                row = block.instance(container)
+    if last:
+        block = assess_block(replace(part, containers=containers, samples=seen, events=events), restarts_known=True)
+        for at, (container, time, said_time) in enumerate(asked.iter_rows()):
+            if at in last:
+                row = block.instance(at)
                 hours = (row.hours_to_limit, row.hours_to_limit_low, row.hours_to_limit_high)
-                times = (None if left is None else last[container] + dt.timedelta(hours=left) for left in hours)
+                times = (None if left is None else last[at] + dt.timedelta(hours=left) for left in hours)
                 rows.append((container, time, said_time, row.verdict, row.pattern, *times))
     return pl.DataFrame(rows, {name: FORETOLD[name] for name in ("container_id", "time", *_SAID)}, orient="row")
 

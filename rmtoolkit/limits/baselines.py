@@ -157,7 +157,7 @@ def krr_memory(recording: Recording) -> pl.DataFrame:
     """Compute what Robusta KRR's simple strategy would set as memory request and limit."""
     seen = _subquery(footprint(recording))
     found = seen.group_by("workload_row").agg(raw=pl.col("used_bytes").max(), points=pl.col("points").sum())
-    whole = ((100 + _KRR_BUFFER_PERCENT) * pl.col("raw") + (100 * MI - 1)) // (100 * MI) * MI
+    whole = -(-(100 + _KRR_BUFFER_PERCENT) * pl.col("raw") // (100 * MI)) * MI
     amount = pl.when(pl.col("points") >= _KRR_POINTS).then(pl.max_horizontal(whole, _KRR_FLOOR_BYTES))
     return _answer(recording, found, amount, pl.col("points").fill_null(0))
 
@@ -186,7 +186,7 @@ def max_plus(recording: Recording, percent: float) -> pl.DataFrame:
     """Compute the highest working set over all pods and so many percent: the rule that every other has to beat."""
     # In thousandths of a percent, whole numbers: 200 × 1.15 is 229.99… as a float.
     thousandths = round(1000 * (100 + percent))
-    amount = (pl.col("peak") * thousandths + 99_999) // 100_000
+    amount = -(-thousandths * pl.col("peak") // 100_000)
     peaks = footprint(recording).group_by("workload_row").agg(peak=pl.col("used_bytes").max())
     return _answer(recording, peaks, amount)
 

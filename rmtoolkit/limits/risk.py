@@ -306,14 +306,12 @@ def _parse(content: Any) -> Margins:  # noqa: ANN401 - whatever a file holds
 
 def lookup(margins: Margins) -> Callable[[Need], Scores]:
     lengths = np.unique(margins.tables["history_seconds"].to_numpy())
-    known: dict[tuple[int, int], Scores] = {}
+    at = cache(margins.scores)
 
     def scores(need: Need) -> Scores:
-        length, spread = need.counted_seconds, need.spread or 0.0
-        key = (int(np.searchsorted(lengths, length * history.NEARLY, side="right")), bisect_right(SPREADS, spread))
-        if key not in known:
-            known[key] = margins.scores(length, spread)
-        return known[key]
+        # What lies between two of them has the table of the shorter one.
+        longest = lengths[lengths <= need.counted_seconds * history.NEARLY].max(initial=0.0)
+        return at(longest, SPREADS[bisect_right(SPREADS, need.spread or 0.0) - 1])
 
     return scores
 

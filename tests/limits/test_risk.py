@@ -104,7 +104,15 @@ def of_api(*limits: object) -> pl.DataFrame:
 
 NO_LIMITS: tuple[Any, ...] = (
     *([], [0], [-5], [None], None, True, "500Mi", b"abc", float("nan"), float("inf"), [1e8, float("nan")], 10**30),
-    *({1}, {"w01": 5}, [[1, 2]], pl.DataFrame({"workload": ["w01"]}), pl.DataFrame({"limit_bytes": [None]})),
+    *(
+        [True, 5],
+        (5, False),
+        {1},
+        {"w01": 5},
+        [[1, 2]],
+        pl.DataFrame({"workload": ["w01"]}),
+        pl.DataFrame({"limit_bytes": [None]}),
+    ),
     *(of_api("500Mi"), of_api(*[True]), of_api(float("nan")), of_api(float("inf")), of_api(-1), of_api([1, 2])),
 )
 
@@ -128,6 +136,14 @@ def test_a_frame_of_limits_may_be_of_any_kind(fleet: rm.Recording, ask: Callable
     of_polars = pl.DataFrame({"workload": names, "limit_bytes": [50 * MIB]})
     wanted = of_polars.to_pandas() if isinstance(names, list) else of_polars
     assert ask(fleet, wanted).equals(ask(fleet, of_api(50 * MIB)))
+
+
+@pytest.mark.parametrize("name", [["w01"], {"of": "w01"}, b"w01", None, 7], ids=str)
+@pytest.mark.parametrize("ask", [rm.limit_risk, rm.replay], ids=["limit_risk", "replay"])
+def test_names_of_odd_types_are_one_clear_error(fleet: rm.Recording, ask: Callable[..., Any], name: object) -> None:
+    """What is no name of a workload is told with its column, or as the name that no workload has."""
+    with pytest.raises(RmtoolkitError, match=r"column 'workload' holds .*, expected names|No workload '(null|7)'"):
+        ask(fleet, pl.DataFrame({"workload": [name], "limit_bytes": [50 * MIB]}))
 
 
 @pytest.mark.parametrize("ask", [rm.limit_risk, rm.replay], ids=["limit_risk", "replay"])
