@@ -11,7 +11,7 @@ from enum import StrEnum
 from functools import cache, lru_cache
 from itertools import zip_longest
 from statistics import median
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 import polars as pl
@@ -743,22 +743,14 @@ def _compete(values: Array, rho: float, cost: Array, meter: Array, given: Given)
 
     last = shapes.place[np.arange(len(shapes.count)), np.maximum(shapes.count - 1, 0)]
     coefficient = np.take(projection.T, last, axis=0).T * shapes.scale
-    kind = _kinds(shapes, projection, coefficient, given, noise)
+    bends = _slopes(shapes, projection, coefficient)
+    kind = _kinds(shapes, bends, coefficient, given, noise)
     chance = [np.where(kind == value, weight, 0).sum(axis=1) for value in (BOUNDED, GROWING, UNRESOLVED, FRESH)]
     fitted = shapes.curves(best, projection, mean)
-    growth, error, onset = _tail(
-        shapes,
-        projection,
-        weight,
-        kind,
-        coefficient,
-        innovation,
-        rho,
-        values - fitted,
-        fitted,
-        best,
-        th.MATERIAL_SHARE * np.abs(given.level),
-    )
+    share, slope, error, onset = _growth(shapes, bends, weight, kind, coefficient, innovation, given.level)
+    rest, rest_error = _left_over(shapes, best, fitted, values - fitted, innovation, rho)
+    # Of the growing shapes where they win, else of the best shape and what it leaves.
+    grows = share > th.LIKELY
     families = np.zeros((len(values), len(FAMILIES)))
     for code in range(len(FAMILIES)):
         families[:, code] = weight[:, shapes.family == code].sum(axis=1)
@@ -772,9 +764,9 @@ def _compete(values: Array, rho: float, cost: Array, meter: Array, given: Given)
         fresh=chance[FRESH],
         family=_first(families, families.max(axis=1, keepdims=True)),
         families=families,
-        growth=growth,
-        growth_error=error,
-        onset=onset,
+        growth=np.where(grows, slope, rest),
+        growth_error=np.where(grows, error, rest_error),
+        onset=np.where(grows, onset, 0),
         noise=noise,
         floor=detectable + th.FLOOR_MATERIAL * material,
         fitted=fitted,
@@ -805,7 +797,7 @@ def _members_of(shapes: Bank, *names: Family) -> NDArray[np.int64]:
     return np.flatnonzero(np.isin(shapes.family, [CODE[name] for name in names]))
 
 
-def _kinds(shapes: Bank, projection: Array, coefficient: Array, given: Given, noise: Array) -> NDArray[np.int8]:
+def _kinds(shapes: Bank, bends: _Bends, coefficient: Array, given: Given, noise: Array) -> NDArray[np.int8]:
     """Decide for each row and shape what it says about the time after the window."""
     material = th.MATERIAL_SHARE * np.maximum(np.abs(given.level), 1)[:, None]
     reach = np.maximum(given.headroom, 0)[:, None]
@@ -821,7 +813,7 @@ def _kinds(shapes: Bank, projection: Array, coefficient: Array, given: Given, no
     matters = ((rise > material) | (slope * th.MATERIAL_WINDOWS > reach)) & (rise > noise[:, None]) & (slope > 0)
     kind[:, grows] = np.where(matters, np.where(phase < th.YOUNG, FRESH, GROWING), BOUNDED)
 
-    two, early, late = _slopes(shapes, projection, coefficient)
+    two, early, late = bends
     # A bend near the start is a warm-up that is over; one later on is a slow-down that may go on.
     late_bend = shapes.onset[two] > th.EARLY_BEND
     slowing = (early > 0) & (late < th.DECELERATION * early) & late_bend & (kind[:, two] == GROWING)
@@ -852,7 +844,11 @@ def _kinds(shapes: Bank, projection: Array, coefficient: Array, given: Given, no
     return kind
 
 
-def _slopes(shapes: Bank, projection: Array, coefficient: Array) -> tuple[NDArray[np.int64], Array, Array]:
+_Bends: TypeAlias = "tuple[NDArray[np.int64], Array, Array]"
+
+
+def _slopes(shapes: Bank, projection: Array, coefficient: Array) -> _Bends:
+    """Give the shapes of two slopes, and both slopes of each."""
     two = np.flatnonzero(shapes.family == CODE[Family.TWO_SLOPES])
     late = coefficient[:, two]
     triangle = shapes.groups[2][2][shapes.rank[two]]
@@ -860,50 +856,41 @@ def _slopes(shapes: Bank, projection: Array, coefficient: Array) -> tuple[NDArra
     return two, early, late
 
 
-def _tail(
-    shapes: Bank,
-    projection: Array,
-    weight: Array,
-    kind: NDArray[np.int8],
-    coefficient: Array,
-    innovation: Array,
-    rho: float,
-    left: Array,
-    fitted: Array,
-    best: NDArray[np.int64],
-    material: Array,
-) -> tuple[Array, Array, Array]:
-    """Slope at the end: of the growing shapes where they win, else of the best shape and what it leaves."""
+def _growth(
+    shapes: Bank, bends: _Bends, weight: Array, kind: NDArray[np.int8], coefficient: Array, noise: Array, level: Array
+) -> tuple[Array, Array, Array, Array]:
+    """Give the weight of the growing shapes, their slope at the end with its error, and where they begin to grow."""
     members = _members_of(shapes, *GROWTH_FAMILIES)
     grows, slope = np.where(kind[:, members] == GROWING, weight[:, members], 0), coefficient[:, members]
-    two, early, late = _slopes(shapes, projection, coefficient)
+    two, early, late = bends
     bent = np.searchsorted(members, two)
     # Growth that was about as fast before its bend, or was growth enough already, did not begin at it.
+    material = th.MATERIAL_SHARE * np.abs(level)
     before = (early > th.DECELERATION * late) | (early * shapes.onset[two] > material[:, None])
     # How fast it goes on, a bend near the end does not tell.
     slope[:, bent] = np.where(before & (1 - shapes.onset[two] < th.YOUNG), early, late)
     share = grows.sum(axis=1)
     safe = np.where(share > 0, share, 1)
     mean = (grows * slope).sum(axis=1) / safe
-    square = ((grows * slope**2).sum(axis=1) + innovation**2 * (grows @ shapes.scale[members] ** 2)) / safe
+    square = ((grows * slope**2).sum(axis=1) + noise**2 * (grows @ shapes.scale[members] ** 2)) / safe
     begun = np.where(before, grows[:, bent], 0.0)
     onset = (grows @ shapes.onset[members] - begun @ shapes.onset[two]) / safe
+    return share, mean, np.sqrt(np.maximum(square - mean**2, 0)), onset
 
+
+def _left_over(
+    shapes: Bank, best: NDArray[np.int64], fitted: Array, left: Array, noise: Array, rho: float
+) -> tuple[Array, Array]:
+    """Give the slope at the end of the best shape and of what it leaves, with its error."""
     later = shapes.time > 0.5
     axis = shapes.time[later] - shapes.time[later].mean()
     rest = left[:, later] @ axis / (axis**2).sum()
     white = whiten(np.array([axis, np.ones(len(axis))]), rho)
     white[0] -= white[1] * (white[0] @ white[1]) / (white[1] @ white[1])
-    rest_error = innovation / np.sqrt((white[0] ** 2).sum())
     last = max(2, len(shapes.time) // 8)
     wave = shapes.family[best] == CODE[Family.HALF_WAVE]
     curve = np.where(wave, 0, (fitted[:, -1] - fitted[:, -1 - last]) / (shapes.time[-1] - shapes.time[-1 - last]))
-    use = share > th.LIKELY
-    return (
-        np.where(use, mean, curve + rest),
-        np.where(use, np.sqrt(np.maximum(square - mean**2, 0)), rest_error),
-        np.where(use, onset, 0),
-    )
+    return curve + rest, noise / np.sqrt((white[0] ** 2).sum())
 
 
 _STEP_CYCLES: Final = 0.06

@@ -130,22 +130,13 @@ class Evidence(Struct, frozen=True):
     ) -> Evidence:
         """Say what stands under a name in `evidence.toml`; it rests on the window of a life."""
         told = texts("analysis/evidence")[name]
+        says, words = says or Says(told["says"]), filled(told["text"], figures)
+        weight = int(told["weight"]) if weight is None else weight
         shown = signal or told.get("signal") or (main.signal if main is not None else None)
         start, end = (main.life.start, main.life.end) if main is not None else (None, None)
-        return cls(
-            says or Says(told["says"]),
-            filled(told["text"], figures),
-            value,
-            int(told["weight"]) if weight is None else weight,
-            shown,
-            start,
-            end,
-            statistic or told.get("statistic", name),
-            estimate,
-            low,
-            high,
-            None if estimate is None or "unit" not in told else Unit(told["unit"]),
-        )
+        name = statistic or told.get("statistic", name)
+        unit = None if estimate is None or "unit" not in told else Unit(told["unit"])
+        return cls(says, words, value, weight, shown, start, end, name, estimate, low, high, unit)
 
     @property
     def hours(self) -> float:

@@ -21,16 +21,7 @@ from rmtoolkit.analysis.patterns import advise
 from rmtoolkit.analysis.queries import queries
 from rmtoolkit.analysis.records import VERDICTS, Advice
 from rmtoolkit.analysis.words import OF_ALL_LIVES
-from rmtoolkit.assessment._rows import (
-    NOTHING,
-    WEEK_HOURS,
-    WILL_BE_KILLED,
-    WORKLOADS,
-    hits,
-    names_limit,
-    time_bought,
-    with_values,
-)
+from rmtoolkit.assessment import _rows
 from rmtoolkit.exceptions import ReadError, system_words
 from rmtoolkit.limits.history import as_need
 from rmtoolkit.limits.recommend import OF_LIMITS, quantity
@@ -163,8 +154,8 @@ def totals_of(
 ) -> Totals:
     """Add up the rows of a fleet; `changes` and the rows of last time are None where nothing is compared."""
     awake = rows.filter(pl.col("accepted").not_())
-    reaching, alarm = pl.col("hours_to_limit") <= WEEK_HOURS, pl.col("alarm")
-    likely = pl.col("oom_probability_7d") >= WILL_BE_KILLED
+    reaching, alarm = pl.col("hours_to_limit") <= _rows.WEEK_HOURS, pl.col("alarm")
+    likely = pl.col("oom_probability_7d") >= _rows.WILL_BE_KILLED
     known = completeness.filter(pl.col("coverage").is_not_null())
     covered = pl.min_horizontal("samples", "expected").sum() / pl.col("expected").sum().replace(0, None)
     acts = awake.filter(pl.col("action") != Action.NONE).head(1).to_dicts()
@@ -204,7 +195,7 @@ def totals_of(
         gone=None if changes is None else changes.filter(pl.col("kind") == Change.GONE).height,
         above_target_before=None if before is None else _above(before, target),
         start_with=acts[0]["workload_id"] if acts else None,
-        start_because=_why_start(acts[0], target) if acts else NOTHING,
+        start_because=_why_start(acts[0], target) if acts else _rows.NOTHING,
     )
 
 
@@ -220,7 +211,7 @@ def _why_start(row: Row, target: float) -> str:
     if row["verdict"] == Verdict.LEAK:
         cure = "raising the limit only delays the kill"
         if row["limit_outlook"] == Outlook.REACHES and row["hours_to_limit"]:
-            return f"{hits(row)}; {cure}."
+            return f"{_rows.hits(row)}; {cure}."
         return f"it leaks {text.rate(row['growth_bytes_per_day'])}; {cure}."
     chance = row["oom_probability_7d"] or 0.0
     if chance > target:
@@ -412,10 +403,10 @@ def _steps_of(row: Row) -> Iterator[Advice]:
     yield Advice(first, row["setting"], row["expected"], because, row["undecided_until"])
     for one in every:
         # A limit is named in one place.
-        if one not in of_first and one.text.rstrip(".") != NOTHING[:-1] and not names_limit(one):
+        if one not in of_first and one.text.rstrip(".") != _rows.NOTHING[:-1] and not _rows.names_limit(one):
             yield one
     # Where a kill is near, the first step says so.
-    if row["raise_to_bytes"] is not None and row["action"] not in OF_LIMITS and not time_bought(row):
+    if row["raise_to_bytes"] is not None and row["action"] not in OF_LIMITS and not _rows.time_bought(row):
         bought = text.hours(24 * row["buys_days"])
         until = "this is decided" if row["action"] == Action.WAIT else "it is fixed"
         how = "set a limit" if row["limit_bytes"] is None else "raise the limit"
@@ -449,7 +440,7 @@ _BESIDE: Final = (
     *("advised_limit_bytes", "kills", "version", "released", "limit_changed", "kills_since", "last_kill"),
     *("window_start", "window_end"),
 )
-_COMPARED: Final = pl.Schema({name: WORKLOADS[name] for name in (*VERDICTS, *_BESIDE) if name != "evidence"})
+_COMPARED: Final = pl.Schema({name: _rows.WORKLOADS[name] for name in (*VERDICTS, *_BESIDE) if name != "evidence"})
 #: Names that columns had in files of earlier versions; `oom_probability` was the chance at the limit in force.
 _FORMERLY: Final = {"recommended_limit_bytes": "advised_limit_bytes", "oom_probability": "oom_probability_7d"}
 #: A chance has changed when its odds have, by this factor: estimates of two windows always differ somewhat.
@@ -500,7 +491,7 @@ def compare(rows: pl.DataFrame, before: pl.DataFrame | None) -> tuple[pl.DataFra
     found += [(None, Change.GONE, *names, "is gone.", end) for *names, end in gone.iter_rows()]
     changes = pl.DataFrame(found, schema=CHANGES, orient="row")
     names = "change changed applied previous_verdict previous_oom_probability_7d previous_limit_bytes"
-    return with_values(rows, told, names), changes.sort(pl.col("kind").cast(pl.Enum(Change)), maintain_order=True)
+    return _rows.with_values(rows, told, names), changes.sort(pl.col("kind").cast(pl.Enum(Change)), maintain_order=True)
 
 
 def _changes_of(row: Row, last: Row | None) -> Iterator[tuple[Change, str, dt.datetime | None]]:
@@ -544,7 +535,7 @@ def _leaks(row: Row, last: Row | None) -> str:
     elif last is None:
         words += "; it was not there last time"
     if row["limit_outlook"] == Outlook.REACHES and row["hours_to_limit"] is not None:
-        words += f"; {hits(row)}"
+        words += f"; {_rows.hits(row)}"
     return f"{words}."
 
 
@@ -560,10 +551,10 @@ def _worse(row: Row, last: Row, *, moved: bool) -> str | None:
         said.append(f"leaks {text.rate(rate)}, last time {text.rate(old)}")
     if not moved and _reaches_soon(row) and not _reaches_soon(last):
         before = text.hours(last["hours_to_limit"]) if last["hours_to_limit"] is not None else "not within sight"
-        said.append(f"{hits(row)}, last time {before}")
+        said.append(f"{_rows.hits(row)}, last time {before}")
     elif said and row["hours_to_limit"] is not None:
         before = f", last time {text.hours(last['hours_to_limit'])}" if last["hours_to_limit"] is not None else ""
-        said.append(f"{hits(row)}{before}")
+        said.append(f"{_rows.hits(row)}{before}")
     return f"{'; '.join(said)}." if said else None
 
 
@@ -572,7 +563,7 @@ def _many_more(kills: int, before: int) -> bool:
 
 
 def _reaches_soon(row: Row) -> bool:
-    return row["hours_to_limit"] is not None and row["hours_to_limit"] <= WEEK_HOURS
+    return row["hours_to_limit"] is not None and row["hours_to_limit"] <= _rows.WEEK_HOURS
 
 
 def _ended(row: Row, last: Row) -> str:
@@ -638,7 +629,7 @@ def _applied(row: Row, last: Row) -> str:
     if row["verdict"] == "leak":
         if row["limit_bytes"] < last["limit_bytes"]:
             return f"{words}; it leaks."
-        left = f": it {hits(row)}" if row["hours_to_limit"] is not None else ""
+        left = f": it {_rows.hits(row)}" if row["hours_to_limit"] is not None else ""
         return f"{words}; that only delays the kill, it still leaks{left}."
     before, chance = last["oom_probability_7d"], row["oom_probability_7d"]
     if before is not None and chance is not None:

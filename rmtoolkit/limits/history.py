@@ -223,25 +223,16 @@ def need_of(recording: Recording, made: pl.DataFrame | None) -> pl.DataFrame:
     of_the_peak, of_swap = (
         (pl.col(part) > _MATERIAL_USAGE * pl.col("need_bytes")).filter(highest).any() for part in ("above", "swapped")
     )
-    return (
-        made.with_columns(ids)
-        .group_by("container_id", maintain_order=True)
-        .agg(
-            need_of=pl.when(of_the_peak)
-            .then(pl.lit("kernel peak"))
-            .when(pl.col("pressed").any())
-            .then(pl.lit(PRESSED))
-            .when(of_swap)
-            .then(pl.lit("with swap"))
-            .when(pl.col("by_sum").first())
-            .then(pl.lit("anon+kernel+shmem"))
-            .when(pl.col("by_files").first())
-            .then(pl.lit("working set less files"))
-            .when(pl.col("told").any())
-            .then(pl.lit(WHOLE))
-            .otherwise(pl.lit(ALLOCATOR))
-        )
-    )
+    kinds = {
+        "kernel peak": of_the_peak,
+        PRESSED: pl.col("pressed").any(),
+        "with swap": of_swap,
+        "anon+kernel+shmem": pl.col("by_sum").first(),
+        "working set less files": pl.col("by_files").first(),
+        WHOLE: pl.col("told").any(),
+    }
+    first = pl.coalesce(*(pl.when(holds).then(pl.lit(kind)) for kind, holds in kinds.items()), pl.lit(ALLOCATOR))
+    return made.with_columns(ids).group_by("container_id", maintain_order=True).agg(need_of=first)
 
 
 def _need(recording: Recording) -> pl.DataFrame | None:

@@ -301,7 +301,6 @@ def of_gathered(
 
 
 def _advised(row: Mapping[str, Any], ask: _Asked) -> Advised:
-
     def not_advised(error: BaseException) -> Advised:
         nothing = dict.fromkeys(Advised.__struct_fields__)
         said = {"reason": f"No limit is advised: {fault(error)}.", "risk_because": fault(error), "margins": ask.origin}

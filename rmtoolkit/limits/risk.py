@@ -641,17 +641,10 @@ def _of_kills(need: Need, limit: float, found: Risk) -> Risk:
         if limit <= killed
         else "it was OOM killed below: how much it needed was never seen"
     )
+    day, month = max(day, found.day or 0.0), max(month, found.month or 0.0)
+    low, high = min(share * slow, week), max(worst * fast, week)
     return Risk(
-        max(day, found.day or 0.0),
-        week,
-        max(month, found.month or 0.0),
-        min(share * slow, week),
-        max(worst * fast, week),
-        found.pairs,
-        found.smallest,
-        certified=True,
-        basis="kills",
-        because=because,
+        day, week, month, low, high, found.pairs, found.smallest, certified=True, basis="kills", because=because
     )
 
 

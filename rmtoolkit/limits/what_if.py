@@ -14,16 +14,7 @@ from rmtoolkit._tables import FOLLOWS, beside
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.signals import split
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.limits.history import (
-    at_limits,
-    block_peaks,
-    kept_by_allocator,
-    kills,
-    kills_of_now,
-    released_at,
-    usage,
-    workloads,
-)
+from rmtoolkit.limits import history
 from rmtoolkit.recording import Recording, as_recording
 from rmtoolkit.schema import FOOTPRINTS, TEXT, WHOLE, WORKLOAD, YES_NO, typed
 from rmtoolkit.text import count, say
@@ -162,7 +153,7 @@ def what_if(
             raise RmtoolkitError(msg)
     wanted, past, said = Change(**given), as_recording(recording), []
     if purge:
-        held, what = kept_by_allocator(past.samples)
+        held, what = history.kept_by_allocator(past.samples)
         if not what:
             msg = (
                 "The recording has no allocator statistics: what is kept is not known. Hint: expose jemalloc's "
@@ -174,7 +165,7 @@ def what_if(
     if not wanted.nothing:
         laid_out = lay_out(past)
         shift = pl.Series(changed(laid_out, wanted)[0] - laid_out.used)
-        moved, on = usage(past).with_columns(shift=shift), ["container_id", "time"]
+        moved, on = history.usage(past).with_columns(shift=shift), ["container_id", "time"]
         past = _shifted(past, beside(past.samples, moved, on)["shift"])
     said += wanted.assumptions
     if said and "oom_kill" in past.events["kind"]:
@@ -321,8 +312,9 @@ def replay(recording: AnyRecording, limit: Sequence[int] | int | pl.DataFrame) -
     [('running', 300)]
     """
     recording = as_recording(recording)
-    tried = at_limits(workloads(recording), limit)
-    instants = [_instants(usage(recording), "used_bytes"), _instants(kills(recording), "limit_bytes", recorded=True)]
+    tried = history.at_limits(history.workloads(recording), limit)
+    used, killed = history.usage(recording), history.kills(recording)
+    instants = [_instants(used, "used_bytes"), _instants(killed, "limit_bytes", recorded=True)]
     again = pl.col("recorded") & (pl.col("used_bytes") == pl.col("limit_bytes"))
     above = (
         pl.concat(instants)
@@ -398,7 +390,7 @@ class Past(Struct, frozen=True):
         """Reduce a past, as it was or changed, to the highest value of each block."""
         about = {"workload_row": np.zeros(used.size, dtype=np.uint32), "container_id": self.pod}
         times = pl.Series(self.times).cast(pl.Datetime("ms", "UTC"))
-        return block_peaks(pl.DataFrame(about | {"time": times, "used_bytes": used.astype(np.int64)}))
+        return history.block_peaks(pl.DataFrame(about | {"time": times, "used_bytes": used.astype(np.int64)}))
 
     def kills(self, used: Floats, limit_bytes: float, needed: Floats | None = None) -> pl.DataFrame:
         """List the kills that a limit would have caused: `rmtoolkit.replay` for one workload, much faster."""
@@ -423,7 +415,7 @@ def of_workload(recording: Recording, names: Sequence[str | None], lives: pl.Dat
 
 
 def lay_out(mine: Recording, lives: pl.DataFrame | None = None) -> Past:
-    used = _beside_samples(usage(mine), startups(mine, lives), mine)
+    used = _beside_samples(history.usage(mine), startups(mine, lives), mine)
     threads = pl.col("threads").forward_fill().over("container_id")
     used = _beside_samples(used, mine.samples.select("container_id", "time", threads), mine)
     begins = np.flatnonzero(np.diff(used["life_row"].to_numpy().astype(np.int64), prepend=-1))
@@ -431,8 +423,8 @@ def lay_out(mine: Recording, lives: pl.DataFrame | None = None) -> Past:
     ids, first = np.unique(used["container_id"].to_numpy(), return_index=True)
     pod = np.repeat(np.arange(ids.size), np.diff(first, append=times.size))
     about = {row["container_id"]: row for row in mine.containers.iter_rows(named=True)}
-    killed = kills(mine).drop_nulls("limit_bytes")
-    now = kills_of_now(killed, released_at(mine)).select("container_id", "time", now=True).unique()
+    killed = history.kills(mine).drop_nulls("limit_bytes")
+    now = history.kills_of_now(killed, history.released_at(mine)).select("container_id", "time", now=True).unique()
     killed = beside(killed, now, ["container_id", "time"])
     # Killed before anybody sampled it: pods of their own, behind those that have samples.
     ids = np.append(ids, np.setdiff1d(killed["container_id"].to_numpy(), ids))

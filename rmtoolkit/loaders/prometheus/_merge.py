@@ -13,15 +13,8 @@ from numpy.typing import NDArray
 
 from rmtoolkit import _identity, schema
 from rmtoolkit.exceptions import quote
+from rmtoolkit.loaders.prometheus import _metrics
 from rmtoolkit.loaders.prometheus._decode import FILE_LABEL, Decoded, stack
-from rmtoolkit.loaders.prometheus._metrics import (
-    LABELS,
-    REPLICA_LABELS,
-    SOURCE_LABELS,
-    TOLD,
-    Placed,
-    identify_containers,
-)
 from rmtoolkit.recording import doubt
 from rmtoolkit.schema import ABSURD_BYTES, BARE, BYTE_SIGNALS, LESS, PARTS, PODMAN, SAMPLES, SETTINGS
 from rmtoolkit.text import count
@@ -42,13 +35,23 @@ STALE: Final = "samples of a second Prometheus replica that stood still while th
 OLD_LIFE: Final = "samples of an old container after its successor had started"
 NO_LIVES: Final = pl.DataFrame(schema={"entity": pl.Int64(), "begin": pl.Int64(), "before": pl.Int64()})
 _PORT: Final = "port of instance"
-_NAMING: Final = {*TOLD["series"]["naming"]}.union(*(LABELS[name] for name in ("namespace", "pod", "container")))
+_NAMING: Final = {*_metrics.TOLD["series"]["naming"]}.union(
+    *(_metrics.LABELS[name] for name in ("namespace", "pod", "container"))
+)
 #: Where nothing else differs, these do, the best first: machine, exporter, replica, the container's own ids. A pod may
 #: move, a container has several ids: only what overlaps is parted by them.
-_IDS: Final = (*LABELS["pod_uid"], "name", "id")
-_LAST: Final = (*LABELS["node"], "instance", *SOURCE_LABELS, _PORT, "exported_job", *REPLICA_LABELS, *_IDS)
+_IDS: Final = (*_metrics.LABELS["pod_uid"], "name", "id")
+_LAST: Final = (
+    *_metrics.LABELS["node"],
+    "instance",
+    *_metrics.SOURCE_LABELS,
+    _PORT,
+    "exported_job",
+    *_metrics.REPLICA_LABELS,
+    *_IDS,
+)
 #: These tell servers apart that scrape the same, and no other clusters; so many scrapes around say what another may.
-_OF_COPIES, _REACH = {*REPLICA_LABELS} - {"prometheus"}, 4
+_OF_COPIES, _REACH = {*_metrics.REPLICA_LABELS} - {"prometheus"}, 4
 #: So many labels part containers at most: each is looked for in all series. So many of others are named.
 _MOST_LABELS, _SHOWN_LABELS = 32, 3
 
@@ -246,7 +249,9 @@ def _column(name: str, values: NDArray[np.float64]) -> pl.Series:
     return pl.Series(name, values)
 
 
-def tell_apart(table: pl.DataFrame, decoded: Decoded, workload_pattern: str | None, known: list[str]) -> Placed:
+def tell_apart(
+    table: pl.DataFrame, decoded: Decoded, workload_pattern: str | None, known: list[str]
+) -> _metrics.Placed:
     """Find the container of each series; those of one name that overlap with other values are parted by a label."""
     is_podman = bool(table["name"].str.starts_with("podman_container_mem_usage").any())
     notes, doubts, left_out = list[str](), [PODMAN] if is_podman else [], Counter[str]()
@@ -256,7 +261,7 @@ def tell_apart(table: pl.DataFrame, decoded: Decoded, workload_pattern: str | No
     for label in known:
         table = _parted(table, decoded.labels, label, [])
     while True:
-        placed = identify_containers(table, decoded.labels, workload_pattern)
+        placed = _metrics.identify_containers(table, decoded.labels, workload_pattern)
         found = list(_differing(placed.table, decoded))
         pairs = [pair for pair, contradicts in found if contradicts]
         still = [(entity, labels, series) for entity, labels, series in pairs if series is not None]
@@ -296,7 +301,7 @@ def tell_apart(table: pl.DataFrame, decoded: Decoded, workload_pattern: str | No
                 notes.append(told)
 
 
-def _doubts(placed: Placed, decoded: Decoded, mixed: int) -> Iterator[str]:
+def _doubts(placed: _metrics.Placed, decoded: Decoded, mixed: int) -> Iterator[str]:
     if mixed:
         yield (
             f"{count(mixed, 'container')} of one name whose series overlap in time with other values, and no "

@@ -60,7 +60,8 @@ def headroom_chart(scene: Scene, chosen: Chosen) -> Markup:
             plot.add(_plot.Rule("whisker", low, high, middle, middle))
             plot.add(*(_plot.Rule("whisker", end, end, bar + 4, bar + 14) for end in (low, high)))
         room = level.room(limit)
-        verb = f"{_percent(room)} over {name}" if low == high else f"{_percent(room)} at the worst {name}"
+        share = f"{100 * room:.0f} %".replace("-0 %", "0 %").replace("-", "−")
+        verb = f"{share} over {name}" if low == high else f"{share} at the worst {name}"
         plot.write(0, bar - 6, "start", written, "plain")
         plot.write(WIDTH, bar - 6, "end", verb, "alarm" if room < 0 else "plain")
         said.append(f"{written}, {verb}")
@@ -69,10 +70,6 @@ def headroom_chart(scene: Scene, chosen: Chosen) -> Markup:
     plot.write(min(max(x.at(limit), half), WIDTH - half), 14, "middle", word, "strong")
     says = f"Headroom at {word}: " + ("; ".join(said) if said else "no level is known")
     return picture(WIDTH, height, plot, says=says)
-
-
-def _percent(room: float) -> str:
-    return f"{100 * room:.0f} %".replace("-0 %", "0 %").replace("-", "−")
 
 
 class Named(NamedTuple):

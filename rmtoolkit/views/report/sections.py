@@ -79,12 +79,11 @@ _ORDER: Final[Mapping[str, Callable[[Row], float]]] = {
 }
 
 
-def _table_of(key: str) -> Section:
-    names = text.texts("views/sections")[key]["columns"]
-    return Section(key, _BELONG[key], tuple(getattr(columns, name) for name in names), _ORDER.get(key))
-
-
-SECTIONS: Final = tuple(map(_table_of, _BELONG))
+_TOLD: Final = text.texts("views/sections")
+SECTIONS: Final = tuple(
+    Section(key, belongs, tuple(getattr(columns, name) for name in _TOLD[key]["columns"]), _ORDER.get(key))
+    for key, belongs in _BELONG.items()
+)
 
 
 def of(found: Assessment) -> list[Section]:
