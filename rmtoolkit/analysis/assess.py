@@ -6,6 +6,7 @@ import datetime as dt
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -646,9 +647,9 @@ def _ends_in_jump(opinion: Opinion) -> bool:
     return row.top > th.JUMP_RATIO * row.middle_level and row.middle_level < th.JUMP_RATIO * row.early_level
 
 
-def _rises(one: Opinion, least: float = 0.0) -> bool:
+def _rises(one: Opinion) -> bool:
     row, likely = one.reading, one.growing + one.unresolved > th.LIKELY
-    return likely and row is not None and row.mean_rise > max(least, 0.0) and row.growth_per_day > 0
+    return likely and row is not None and row.mean_rise > 0 and row.growth_per_day > 0
 
 
 def _unmask(pool: Pool, opinions: Sequence[Opinion]) -> None:
@@ -673,27 +674,26 @@ def _unmask(pool: Pool, opinions: Sequence[Opinion]) -> None:
     _raise(pool, together)
 
 
-def _carried(opinions: Sequence[Opinion], least: float) -> bool:
-    """Whether long lives that rose so far ended, and each rise was still there when the next process had begun."""
-    shortest = th.SHORT * _longest(opinions)
-    ordered = sorted(opinions, key=lambda one: one.life.start)
-    starts = [one.life.start for one in ordered]
-    steps = []
-    for one in ordered:
-        # The first process after most of a life: pods of a release may start before the old ones end.
-        at = bisect_left(starts, one.life.end - th.SHORT * (one.life.end - one.life.start))
-        if at < len(ordered) and ordered[at] is not one and one.life.seconds >= shortest and _rises(one, least):
-            steps.append(_begins_high(one, ordered[at]))
-    return bool(steps) and all(steps)
-
-
-def _begins_high(one: Opinion, later: Opinion) -> bool:
-    row, new = one.reading, later.reading
-    if row is None or new is None:
-        return False
-    same = later.life.container_id == one.life.container_id and one.life.ended in (Ending.GAP, Ending.RUNNING)
-    # A short life must hold what it began with; what the one before it had to fill first is no part of its rise.
-    return not same and min(new.begun, new.end_level) > row.end_level - row.mean_rise / 2
+def _carried(opinions: Sequence[Opinion], least: float = 0.0) -> bool:
+    """Whether long lives rose so far in all, and most of it was still there when the next processes had begun."""
+    shortest, rises, falls = th.SHORT * _longest(opinions), 0.0, 0.0
+    pods: dict[int, list[Opinion]] = {}
+    for one in sorted(opinions, key=lambda one: one.life.start):
+        pods.setdefault(one.life.container_id, []).append(one)
+    firsts = [lives[0] for lives in pods.values()]
+    starts = [one.life.start for one in firsts]
+    for lives in pods.values():
+        last = lives[-1].life
+        # The first pod that begins after most of the last life: those of a release may start before the old ones end.
+        at = bisect_left(starts, last.end - th.SHORT * (last.end - last.start))
+        for one, later in pairwise([*lives, *firsts[at : at + 1]]):
+            row, new = one.reading, later.reading
+            same = later.life.container_id == one.life.container_id and one.life.ended in (Ending.GAP, Ending.RUNNING)
+            if row is not None and new is not None and not same and one.life.seconds >= shortest:
+                rises += row.mean_rise
+                # A short life must hold what it began with.
+                falls += row.end_level - min(new.begun, new.early_level if later.life.seconds < shortest else math.inf)
+    return rises > max(least, 0.0) and falls < th.TAKEN * rises
 
 
 def _hold(pool: Pool, most: float) -> None:
@@ -776,6 +776,8 @@ def pool_instances(pools: Sequence[Pool], rests: str | None = None) -> tuple[Poo
     # A pool may be that of its only instance, which stays as it is.
     answer = replace(answer)
     killed = any(map(_was_killed, pools))
+    # What is killed at the height of each day, and begins as high again, needs that much then.
+    answer.masked = answer.masked and not _carried([one for pool in pools for one in pool.opinions])
     if not (answer.masked and killed):
         _doubt_pools(answer, growing, pools)
     main = answer.main
@@ -796,7 +798,7 @@ def _doubt_pools(answer: Pool, growing: int, pools: Sequence[Pool]) -> None:
     if not lives:
         return
     # What a new process begins with was not leaked by the one before it: the data grow.
-    if _carried(every, row.mean_rise / 2):
+    if _carried(every, row.mean_rise / 4):
         _hold(answer, th.LIKELY)
     begun = [one.life.start.timestamp() for one in lives]
     # Lives that all rise, together or one after the other, have seen one rise between them, not several.

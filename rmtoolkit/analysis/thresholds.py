@@ -382,6 +382,8 @@ LEAKED_BEFORE: Final = 0.7
 MASKED_LIVES: Final = 3
 #: ... which are this share of all lives.
 MASKED_SHARE: Final = 0.7
+#: Of what processes rose by, restarts take less than this share where it is data that grow: they begin again with them.
+TAKEN: Final = 1 / 3
 #: An instance that rests, and rose by this share of what the growing ones did, rose as they did.
 ROSE_ALIKE: Final = 0.75
 #: What the best of several pods loses, in log odds by the logarithm of their number: it looks better than it is.

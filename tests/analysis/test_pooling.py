@@ -765,6 +765,69 @@ def test_growth_that_a_restart_does_not_end_is_no_leak_of_the_process(falls: boo
     assert row["growth_bytes_per_day"] == pytest.approx(2.4 * MI, rel=0.1)
 
 
+@pytest.mark.parametrize("limit", [None, GI], ids=["unlimited", "limited"])
+@pytest.mark.parametrize(
+    ("grows", "leaks", "verdict"),
+    [(1.0, 0.0, "inconclusive"), (0.0, 1.0, "leak"), (0.5, 0.5, "leak")],
+    ids=["data_grow", "leaks", "both_alike"],
+)
+def test_what_restarts_take_away_in_all_tells_data_from_a_leak(
+    grows: float, leaks: float, verdict: str, limit: int | None
+) -> None:
+    """Three pods grow, each as fast as its share of the data; one restart of four brings less memory with it."""
+    t, pods = hours(336, 900), []
+    for number, (a_day, restarts) in enumerate([(6.0, (110, 230)), (4.0, (200,)), (2.0, (120,))]):
+        begun = np.select([t >= at for at in restarts[::-1]], restarts[::-1], 0)
+        curve = 300 + a_day * (grows * t + leaks * (t - begun)) / 24 - 16 * (t >= 230) * (number == 0)
+        curve += ar1(np.random.default_rng(number), len(t), 0.5, 0.7)
+        told: dict[str, Any] = {"restarts_total": np.searchsorted(restarts, t, side="right"), "limit_bytes": limit}
+        pods.append(record(t, {"working_set_bytes": curve * MI}, pod=f"api-{number}", **told))
+    row = row_of(together(pods))
+    assert row["verdict"] == verdict, row["explanation"]
+
+
+def killed_at_noon(swing: float, leak: float, warm: float, pods: int = 1) -> Recording:
+    """Ten days of a daily swing under 500 MiB; each process warms up in so many hours, and may leak MiB a day."""
+    made, t = [], hours(240, 900)
+    for number in range(pods):
+        noise = ar1(np.random.default_rng(number), len(t), 1.5, 0.7)
+        level = 499 - leak - swing * (1 - day(t, 12.0)) + noise
+        kept, begun = [], -24.0
+        kills: list[tuple[float, str, str | None]] = []
+        for hour, value in zip(t.tolist(), level.tolist(), strict=True):
+            now = value * (1 - 0.3 * np.exp((begun - hour) / warm)) + leak * (hour - begun) / 24
+            if now < 500:
+                kept.append((hour, now, len(kills)))
+            else:
+                kills.append((hour, "oom_kill", None))
+                begun = hour
+        at, curve, restarts = np.array(kept).T
+        told: dict[str, Any] = {"restarts_total": restarts.astype(int), "limit_bytes": 500 * MI}
+        made.append(record(at, {"working_set_bytes": curve * MI}, pod=f"api-{number}", events=kills, **told))
+    return together(made)
+
+
+@pytest.mark.parametrize("pods", [1, 3])
+@pytest.mark.parametrize(("swing", "warm"), [(60.0, 0.2), (60.0, 0.6), (150.0, 0.2), (150.0, 0.6)])
+def test_peaks_of_a_day_that_touch_the_limit_are_no_leak(swing: float, warm: float, pods: int) -> None:
+    """Each process begins, at noon, as high as the one before it was killed: it gets a limit above that."""
+    recording = killed_at_noon(swing, 0.0, warm, pods)
+    assert recording.events.filter(kind="oom_kill").height >= 4 * pods
+    row = row_of(recording)
+    assert row["verdict"] != "leak", row["explanation"]
+    advised = rm.recommend_limits(recording).row(0, named=True)
+    assert advised["action"] == "raise_limit"
+    assert 510 * MI < advised["recommended_limit_bytes"] < 1250 * MI
+
+
+@pytest.mark.parametrize("pods", [1, 3])
+@pytest.mark.parametrize(("swing", "leak"), [(0.0, 60.0), (40.0, 60.0), (60.0, 200.0)])
+def test_a_leak_that_is_killed_at_noon_is_one(swing: float, leak: float, pods: int) -> None:
+    """Each process begins lower than the one before it was killed: the day alone does not take it there."""
+    row = row_of(killed_at_noon(swing, leak, 0.3, pods))
+    assert row["verdict"] == "leak", row["explanation"]
+
+
 @pytest.mark.parametrize(("fills", "verdict"), [(True, "not_leak"), (False, "leak")])
 def test_what_rests_with_more_room_above_where_it_was_killed_needed_that_much(fills: bool, verdict: str) -> None:
     """Killed twice on its way to 480 MiB by a limit of 410, then raised: it rests at 480, or grows on past it."""
