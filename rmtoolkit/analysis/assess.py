@@ -689,11 +689,13 @@ def _carried(opinions: Sequence[Opinion], least: float = 0.0) -> bool:
         for one, later in pairwise([*lives, *firsts[at : at + 1]]):
             row, new = one.reading, later.reading
             same = later.life.container_id == one.life.container_id and one.life.ended in (Ending.GAP, Ending.RUNNING)
-            if row is not None and new is not None and not same and one.life.seconds >= shortest:
+            long = one.life.seconds >= shortest and (one.life.ended == Ending.OOM_KILL or _rises(one))
+            if row is not None and new is not None and long and not same:
                 rises += row.mean_rise
                 # A short life must hold what it began with.
                 falls += row.end_level - min(new.begun, new.early_level if later.life.seconds < shortest else math.inf)
-    return rises > max(least, 0.0) and falls < th.TAKEN * rises
+    # Where they begin higher by more than all of that, a release needs more: it tells nothing of data.
+    return rises > max(least, 0.0) and -rises < falls < th.TAKEN * rises
 
 
 def _hold(pool: Pool, most: float) -> None:

@@ -786,6 +786,22 @@ def test_what_restarts_take_away_in_all_tells_data_from_a_leak(
     assert row["verdict"] == verdict, row["explanation"]
 
 
+@pytest.mark.parametrize(("follows", "old_gains", "needs_more"), [(30, 0, 15), (60, 0, 15), (0, 30, 100)])
+def test_a_release_that_needs_more_hides_no_leak(follows: float, old_gains: float, needs_more: float) -> None:
+    """Two pods of 1.0 follow the day, or leak too; those of 1.1, which begin as high or far higher, leak by a fifth."""
+    t, pods = hours(150, 900), []
+    for number in range(4):
+        new = number >= 2
+        mine = t[t > 90] if new else t[t <= 90]
+        gains = (60 if new else old_gains) * (mine - mine[0]) / 60
+        curve = 300 + gains + follows * day(mine) + needs_more * new
+        curve += ar1(np.random.default_rng(number), len(mine), 0.5, 0.7)
+        told: dict[str, Any] = {"version": "1.1" if new else "1.0"}
+        pods.append(record(mine, {"working_set_bytes": curve * MI}, pod=f"api-{number}", **told))
+    row = row_of(together(pods))
+    assert row["verdict"] == "leak", row["explanation"]
+
+
 def killed_at_noon(swing: float, leak: float, warm: float, pods: int = 1) -> Recording:
     """Ten days of a daily swing under 500 MiB; each process warms up in so many hours, and may leak MiB a day."""
     made, t = [], hours(240, 900)
