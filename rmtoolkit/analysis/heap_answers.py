@@ -103,11 +103,12 @@ def profiles_by_workload(heap: Heap | Mapping[str, Heap], source: Recording | Pa
     keys = containers.select(*WORKLOAD).unique(maintain_order=True).rows()
     names = {key: _names(key) for key in keys}
     if not isinstance(heap, Mapping):
-        if len(keys) != 1 or _unnamed(containers) > 1:
+        unnamed = containers.filter(containers["workload"].is_null() & containers["container"].is_null()).height
+        if len(keys) != 1 or unnamed > 1:
             full = [found[-1] for found in names.values()]
             listed = ", ".join(map(printable, full[:10])) + and_more(len(full), 10)
             msg = f"A heap profile is of one workload, and the recording has {len(keys)}: {listed}."
-            if _unnamed(containers) > 1:
+            if unnamed > 1:
                 msg = "A heap profile is of one process, and the recording has several without a name."
             msg += f" Hint: heap={{{quote(full[0])}: PROFILE}}, or --heap {printable(full[0])}=FILE."
             raise RmtoolkitError(msg)
@@ -150,10 +151,6 @@ def _names(key: Key) -> tuple[str, ...]:
     shorter = [workload, "/".join(parts[:2]) if namespace is not None else None, container]
     names = [name for name in (*shorter, "/".join(parts) or "this process") if name is not None]
     return (*names, *(f"{cluster}/{name}" for name in names if cluster is not None))
-
-
-def _unnamed(containers: pl.DataFrame) -> int:
-    return containers.filter(containers["workload"].is_null() & containers["container"].is_null()).height
 
 
 def _profile(given: object) -> HeapProfile:

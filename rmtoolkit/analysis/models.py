@@ -318,14 +318,8 @@ def _bins(samples: pl.DataFrame, lives: pl.DataFrame, finest: int) -> _Bins:
     time = samples["time"].dt.cast_time_unit("ms").to_physical().to_numpy()
     begin = run_starts(samples["life_row"])
     life = samples["life_row"].gather(begin).to_numpy().astype(np.int64)
-    start, span = (
-        lives.select(
-            first=pl.col("start").dt.cast_time_unit("ms").to_physical(),
-            span=(pl.col("end") - pl.col("start")).dt.total_milliseconds().clip(1),
-        )
-        .to_numpy()[life]
-        .T
-    )
+    first, lasted = pl.col("start").dt.cast_time_unit("ms").to_physical(), pl.col("end") - pl.col("start")
+    start, span = lives.select(first=first, span=lasted.dt.total_milliseconds().clip(1)).to_numpy()[life].T
     # A sample is in bin k or later when (time - start) * bins // span >= k, in whole numbers.
     edge = start[:, None] - -(span[:, None] * np.arange(finest)) // finest
     edges = search_runs(time, begin, np.diff(begin, append=samples.height), edge)

@@ -129,18 +129,12 @@ def _unseen(marked: pl.DataFrame, present: pl.DataFrame) -> pl.DataFrame:
 
 
 def _nearest(times: pl.DataFrame, marks: pl.DataFrame, cadence: pl.DataFrame) -> pl.DataFrame:
-    return (
-        times.sort("time")
-        .join_asof(
-            marks.select("container_id", "time", nearest=pl.col("time")).sort("time"),
-            on="time",
-            by="container_id",
-            strategy="nearest",
-            check_sortedness=False,
-        )
-        .pipe(beside, cadence, "container_id")
-        .with_columns(apart_seconds=(pl.col("nearest") - pl.col("time")).dt.total_milliseconds().abs() / 1000)
+    marked = marks.select("container_id", "time", nearest=pl.col("time")).sort("time")
+    found = times.sort("time").join_asof(
+        marked, on="time", by="container_id", strategy="nearest", check_sortedness=False
     )
+    apart = (pl.col("nearest") - pl.col("time")).dt.total_milliseconds().abs()
+    return beside(found, cadence, "container_id").with_columns(apart_seconds=apart / 1000)
 
 
 ENDINGS: Final = tuple(ending.value for ending in Ending if ending not in (Ending.GAP, Ending.RUNNING))
@@ -239,23 +233,15 @@ def _endings(table: pl.DataFrame, recording: Recording) -> pl.DataFrame:
     least = np.minimum.reduceat(kinds, np.column_stack([first, last]).ravel())[::2]
     ended = [ENDINGS[kind] if known else None for kind, known in zip(least, last > first, strict=True)]
     starts = recording.events.filter(pl.col("kind") == "start").select("container_id", start="time", begun="time")
-    return (
-        table.join_asof(starts, on="start", by="container_id", strategy="nearest", check_sortedness=False)
-        .with_columns(
-            ended=pl.coalesce(
-                pl.Series(ended, dtype=pl.String),
-                pl.when(after.is_null())
-                .then(pl.lit("running"))
-                .when(after - end > th.GAP_SCRAPES / th.SILENT_SCRAPES * slack)
-                .then(pl.lit("gap"))
-                .otherwise(pl.lit("restart")),
-            )
-        )
-        .with_columns(
-            start_seen=((pl.col("begun") - start).abs() <= slack).fill_null(value=False)
-            | (pl.col("ended").shift().over("container_id") != "gap").fill_null(value=False)
-        )
+    silent = after - end > th.GAP_SCRAPES / th.SILENT_SCRAPES * slack
+    untold = (
+        pl.when(after.is_null()).then(pl.lit("running")).when(silent).then(pl.lit("gap")).otherwise(pl.lit("restart"))
     )
+    near = (pl.col("begun") - start).abs() <= slack
+    follows = pl.col("ended").shift().over("container_id") != "gap"
+    table = table.join_asof(starts, on="start", by="container_id", strategy="nearest", check_sortedness=False)
+    table = table.with_columns(ended=pl.coalesce(pl.Series(ended, dtype=pl.String), untold))
+    return table.with_columns(start_seen=near.fill_null(value=False) | follows.fill_null(value=False))
 
 
 def _with_releases(containers: pl.DataFrame, lives: pl.DataFrame) -> pl.DataFrame:
@@ -293,12 +279,9 @@ def _in_force(table: pl.DataFrame, recording: Recording) -> pl.DataFrame:
     before = pl.when(parts.list.len() > 1).then(parts.list.first()).first()
     first = releases.group_by("container_id", maintain_order=True).agg(before=before, changed=pl.lit(value=True))
     then = releases.select("container_id", end="time", then=parts.list.last())
-    return (
-        table.join_asof(then, on="end", by="container_id", check_sortedness=False)
-        .pipe(beside, first, "container_id")
-        .with_columns(version=pl.when("changed").then(pl.coalesce("then", "before")).otherwise("version"))
-        .drop("then", "before", "changed")
-    )
+    table = table.join_asof(then, on="end", by="container_id", check_sortedness=False)
+    version = pl.when("changed").then(pl.coalesce("then", "before")).otherwise("version")
+    return beside(table, first, "container_id").with_columns(version=version).drop("then", "before", "changed")
 
 
 def _measured(table: pl.DataFrame, samples: pl.DataFrame, recording: Recording) -> pl.DataFrame:
@@ -354,14 +337,9 @@ def _startup(inside: pl.DataFrame, begun: pl.DataFrame) -> pl.DataFrame:
     span = (pl.col("end") - pl.col("start")).dt.total_milliseconds()
     age = (pl.col("time") - pl.col("start")).dt.total_milliseconds()
     away = (pl.col("value") - pl.col("settled_bytes")).abs() > th.SETTLED_BAND * pl.col("settled_bytes")
-    return (
-        inside.join(begun, on="life_row", how="inner")
-        .group_by("life_row")
-        .agg(
-            startup_peak_bytes=pl.col("value").filter(age <= th.STARTUP_SHARE * span).max(),
-            startup_seconds=age.filter(away).max() / 1000,
-        )
-    )
+    peak = pl.col("value").filter(age <= th.STARTUP_SHARE * span).max()
+    lives = inside.join(begun, on="life_row", how="inner").group_by("life_row")
+    return lives.agg(startup_peak_bytes=peak, startup_seconds=age.filter(away).max() / 1000)
 
 
 def without_load(
@@ -755,16 +733,11 @@ def _rests_by_age(samples: pl.DataFrame, age: int) -> bool:
     """Whether neither what all lives need by their age nor one of them rises by what matters, give or take errors."""
     width = age / _AGES
     begun = pl.col("time").to_physical() - pl.col("start").to_physical()
-    cells = (
-        samples.with_columns(
-            old=(begun / width).cast(pl.Int64), moment=(pl.col("time").to_physical() / width).cast(pl.Int64)
-        )
-        .filter(pl.col("old") < _AGES)
-        .group_by("moment", "life_row")
-        .agg(pl.col("value").mean(), pl.col("old").first())
-        .sort("moment", "life_row")
-        .with_columns(life=pl.col("life_row").rank("dense") - 1, at=pl.col("moment").rank("dense") - 1)
-    )
+    parts = {"old": begun / width, "moment": pl.col("time").to_physical() / width}
+    cut = samples.with_columns(part.cast(pl.Int64).alias(name) for name, part in parts.items())
+    groups = cut.filter(pl.col("old") < _AGES).group_by("moment", "life_row")
+    cells = groups.agg(pl.col("value").mean(), pl.col("old").first()).sort("moment", "life_row")
+    cells = cells.with_columns(life=pl.col("life_row").rank("dense") - 1, at=pl.col("moment").rank("dense") - 1)
     if cells.is_empty():
         return False
     value, old, life, at = (cells[name].to_numpy() for name in ("value", "old", "life", "at"))

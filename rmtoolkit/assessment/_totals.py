@@ -234,17 +234,11 @@ GROUPS: Final = pl.Schema(
 
 
 def groups_of(rows: pl.DataFrame) -> pl.DataFrame:
-    return (
-        rows.filter(pl.col("accepted").not_())
-        .group_by("namespace", "owner", maintain_order=True)
-        .agg(
-            pl.len().alias("workloads"),
-            *((pl.col("alarm") == name).sum().alias(str(name)) for name in Alarm),
-            *map(known_sum, ("waste_bytes", "waste_per_month")),
-        )
-        .sort(*map(str, Alarm), "workloads", descending=True, maintain_order=True)
-        .pipe(conform, GROUPS)
-    )
+    alarms = [(pl.col("alarm") == name).sum().alias(str(name)) for name in Alarm]
+    waste = map(known_sum, ("waste_bytes", "waste_per_month"))
+    groups = rows.filter(pl.col("accepted").not_()).group_by("namespace", "owner", maintain_order=True)
+    found = groups.agg(pl.len().alias("workloads"), *alarms, *waste)
+    return conform(found.sort(*map(str, Alarm), "workloads", descending=True, maintain_order=True), GROUPS)
 
 
 #: Higher limits that are tried, as multiples of the one in force; the first is `raise_to_bytes`.
@@ -276,15 +270,10 @@ def buys_of(
     chances = curves.select("workload_id", "limit_bytes", "oom_probability")
     more, rate = pl.col("limit_bytes") - pl.col("in_force"), pl.col("rate")
     bought = pl.when(rate > 0).then(more / rate * 24)
-    return (
-        beside(beside(tried, about, "workload_id"), chances, ["workload_id", "limit_bytes"])
-        .with_columns(
-            hours_to_limit=pl.col("left") + bought,
-            hours_bought=bought,
-            cost_per_month=more * pl.col("pods_now") * pl.lit(per_month(1.0, prices), NUMBER),
-        )
-        .pipe(conform, BUYS)
-    )
+    found = beside(beside(tried, about, "workload_id"), chances, ["workload_id", "limit_bytes"])
+    cost = more * pl.col("pods_now") * pl.lit(per_month(1.0, prices), NUMBER)
+    left = pl.col("left") + bought
+    return conform(found.with_columns(hours_to_limit=left, hours_bought=bought, cost_per_month=cost), BUYS)
 
 
 #: A container whose last sample is older than this many of its steps no longer runs.
@@ -705,7 +694,7 @@ def events_of(recording: Recording, lives: pl.DataFrame, settings: pl.DataFrame)
         told.with_columns(before_bytes=pl.col("value_bytes").shift().over("container_id", "kind"))
         .join_asof(limits.sort("time"), on="time", by="container_id", strategy="forward", check_sortedness=False)
         .with_columns(
-            limit_bytes=pl.when(pl.col("start").fill_null(pl.col("time")) <= pl.col("time")).then("limit_bytes")
+            limit_bytes=pl.when((pl.col("start") <= pl.col("time")).fill_null(value=True)).then("limit_bytes")
         )
         .select(*EVENTS, "before_bytes", "limit_bytes")
         .sort("container_id", "time", maintain_order=True)

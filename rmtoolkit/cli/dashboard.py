@@ -197,7 +197,7 @@ def _environment(home: Path, runtime: Path) -> dict[str, str]:
 def _write_home(home: Path, token: str, address: str) -> None:
     """Write the notebook, the server's settings and its template; only we can read them."""
     from rmtoolkit.views import style
-    from rmtoolkit.views.assets import asset
+    from rmtoolkit.views.style import asset
 
     # A kernel has made its page before somebody asks for it.
     heated = {"preheat_kernel": True, "default_pool_size": 1}

@@ -313,11 +313,8 @@ def weeks_of(
     after = recording.window(start=origin, end=origin + risk.HORIZON - tick)
     if not before.height or not after.height:
         return {"weeks": pl.DataFrame(schema=WEEKS)}
-    used = (
-        usage(after)
-        .group_by("workload_row")
-        .agg(needed_bytes=pl.col("used_bytes").max(), mean_bytes=pl.col("used_bytes").mean())
-    )
+    amount = pl.col("used_bytes")
+    used = usage(after).group_by("workload_row").agg(needed_bytes=amount.max(), mean_bytes=amount.mean())
     week = workloads(after).join(used, on="workload_row").select(*WORKLOAD, "needed_bytes", "mean_bytes")
     verdicts = judge(before, whole=False)[0]["verdicts"]
     known = needs(before, verdicts)

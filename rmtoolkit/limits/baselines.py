@@ -67,14 +67,9 @@ def vpa_memory(recording: Recording) -> pl.DataFrame:
         np.add.at(totals, row, weight)
     # Days of history, or the days that the CPU samples would fill if that is less.
     first, last = (pl.col(name).to_physical() for name in ("first", "last"))
-    cpu = (
-        spans(used, "workload_row")
-        .group_by("workload_row")
-        .agg(
-            days=(last.max() - first.min()) / DAY_MILLISECONDS,
-            samples=((last - first) // _MINUTE_MILLISECONDS + 1).sum(),
-        )
-    )
+    lasted, samples = last.max() - first.min(), (last - first) // _MINUTE_MILLISECONDS + 1
+    stretches = spans(used, "workload_row").group_by("workload_row")
+    cpu = stretches.agg(days=lasted / DAY_MILLISECONDS, samples=samples.sum())
     confidence = np.zeros(about.height)
     confidence[cpu["workload_row"].to_numpy()] = np.minimum(cpu["days"], cpu["samples"] / _SAMPLES_PER_DAY)
     seen = totals > 0
@@ -120,11 +115,8 @@ def _peaks_vpa(used: pl.DataFrame, killed: pl.DataFrame) -> pl.DataFrame:
     end = pl.col("first") + (pl.col("window") + 1) * DAY_MILLISECONDS
     half = DAY_MILLISECONDS // 2
     reference = (pl.col("window_end").min().over("workload_row") + half) // DAY_MILLISECONDS * DAY_MILLISECONDS
-    return (
-        peaks.with_columns(window_end=end)
-        .with_columns(reference=reference)
-        .sort("workload_row", "container_id", "window_end")
-    )
+    dated = peaks.with_columns(window_end=end).with_columns(reference=reference)
+    return dated.sort("workload_row", "container_id", "window_end")
 
 
 def _bumps(used: pl.DataFrame, killed: pl.DataFrame) -> list[tuple[int, int, int, int, int]]:

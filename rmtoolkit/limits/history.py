@@ -121,21 +121,10 @@ def block_peaks(used: pl.DataFrame, start: dt.datetime | None = None, end: dt.da
     stretches = np.column_stack([begin, stop]).ravel()
     # The last one ends where the samples do.
     stretches = stretches[: -1 if stretches[-1] == values.size else None]
-    return (
-        pl.DataFrame(
-            {
-                "workload_row": number[run],
-                "block": block,
-                "peak_bytes": np.maximum.reduceat(values, stretches)[::2],
-                "mean_bytes": np.add.reduceat(values, stretches)[::2] / (stop - begin),
-                "samples": stop - begin,
-            },
-            schema=PEAKS,
-        )
-        .group_by("workload_row", "block")
-        .max()
-        .sort("workload_row", "block")
-    )
+    peaks, sums = (reduce.reduceat(values, stretches)[::2] for reduce in (np.maximum, np.add))
+    columns = (number[run], block, peaks, sums / (stop - begin), stop - begin)
+    found = pl.DataFrame(dict(zip(PEAKS, columns, strict=True)), schema=PEAKS)
+    return found.group_by("workload_row", "block").max().sort("workload_row", "block")
 
 
 def describe(peaks: pl.DataFrame, history_seconds: npt.ArrayLike) -> pl.DataFrame:
@@ -318,16 +307,10 @@ def _workload_rows(recording: Recording) -> pl.Series:
 
 def workloads(recording: Recording) -> pl.DataFrame:
     siblings = pl.col("container").n_unique().over("cluster", "namespace", "workload")
-    return (
-        recording.containers.with_columns(workload_row=_workload_rows(recording), siblings=siblings)
-        .group_by("workload_row")
-        .agg(
-            pl.col(WORKLOAD).first(),
-            pods=pl.struct("pod", "pod_uid").n_unique().cast(pl.Int64),
-            containers_in_pod=pl.col("siblings").first().cast(pl.Int64),
-        )
-        .sort("workload_row")
-    )
+    containers = recording.containers.with_columns(workload_row=_workload_rows(recording), siblings=siblings)
+    pods, in_pod = pl.struct("pod", "pod_uid").n_unique(), pl.col("siblings").first()
+    counted = {"pods": pods.cast(pl.Int64), "containers_in_pod": in_pod.cast(pl.Int64)}
+    return containers.group_by("workload_row").agg(pl.col(WORKLOAD).first(), **counted).sort("workload_row")
 
 
 def at_limits(about: pl.DataFrame, limits: Sequence[int] | int | pl.DataFrame) -> pl.DataFrame:
@@ -582,11 +565,9 @@ def _needs_of(recording: Recording, *, requests: bool) -> pl.DataFrame:
     # Ranking every sample takes longer than all the rest.
     rank = value.quantile(0.98, "higher").cast(pl.Int64) if requests else pl.lit(None, dtype=pl.Int64)
     busy = used.group_by("workload_row").agg(busy_bytes=rank, told=pl.len())
-    highest = (
-        _pod_peaks(whole_past if made_of is None else footprint(recording, allocator=True), recording)
-        .group_by("workload_row")
-        .agg(peak_pod=pl.col("pod").first(), peak_time=pl.col("pod_time").first())
-    )
+    highest = _pod_peaks(whole_past if made_of is None else footprint(recording, allocator=True), recording)
+    first = {"peak_pod": pl.col("pod").first(), "peak_time": pl.col("pod_time").first()}
+    highest = highest.group_by("workload_row").agg(**first)
     past, runs = past_of(used).drop("peak_bytes"), _running(recording, tops)
     died = _kills(beside(killed, runs.select("workload_row", "window_end"), "workload_row"), released)
     after = used.join(died, on="workload_row").filter(pl.col("time") > pl.col("last_kill"))
@@ -636,14 +617,9 @@ def _needs_of(recording: Recording, *, requests: bool) -> pl.DataFrame:
 def lengths(used: pl.DataFrame) -> pl.DataFrame:
     """Say how long each workload was seen, and of what ends each time within one block of that how often it ran."""
     whole, longest = pl.col("last").max() - pl.col("first").min(), (pl.col("last") - pl.col("first")).max()
-    return (
-        spans(used, "workload_row")
-        .group_by("workload_row")
-        .agg(
-            history_seconds=whole.dt.total_milliseconds() / 1000,
-            runs=pl.when(BLOCKS * longest < whole).then(pl.len()).otherwise(0).cast(pl.Int64),
-        )
-    )
+    runs = pl.when(BLOCKS * longest < whole).then(pl.len()).otherwise(0).cast(pl.Int64)
+    lasted = spans(used, "workload_row").group_by("workload_row")
+    return lasted.agg(history_seconds=whole.dt.total_milliseconds() / 1000, runs=runs)
 
 
 def _running(recording: Recording, tops: pl.DataFrame) -> pl.DataFrame:
@@ -719,20 +695,14 @@ def released_at(recording: Recording) -> pl.DataFrame:
         [events.select("workload_row", "time", told=True), begun.select("workload_row", "time", told=False)]
     )
     shown = pl.col("told") & (time <= pl.col("end") - dt.timedelta(seconds=_WEEK))
-    return (
-        releases.join(ends, on="workload_row")
-        .group_by("workload_row")
-        .agg(newest=time.max(), released=time.filter(shown).max())
-    )
+    of_workload = releases.join(ends, on="workload_row").group_by("workload_row")
+    return of_workload.agg(newest=time.max(), released=time.filter(shown).max())
 
 
 def kills_of_now(killed: pl.DataFrame, released: pl.DataFrame) -> pl.DataFrame:
     """Take the OOM kills since a release that has run for a week: before that none has shown that it needs less."""
-    return (
-        beside(killed, released.drop("newest"), "workload_row")
-        .filter(pl.col("released").is_null() | (pl.col("time") > pl.col("released")))
-        .drop("released")
-    )
+    still = pl.col("released").is_null() | (pl.col("time") > pl.col("released"))
+    return beside(killed, released.drop("newest"), "workload_row").filter(still).drop("released")
 
 
 def _since_release(used: pl.DataFrame, released: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:

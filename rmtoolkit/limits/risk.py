@@ -429,11 +429,8 @@ def pairs(recording: Recording, end: dt.datetime, least: dt.timedelta = HORIZON)
         begin = stop - HORIZON
         if not isinstance(first, dt.datetime) or begin <= first:
             break
-        after = (
-            history.block_peaks(used, begin, stop)
-            .group_by("workload_row")
-            .agg(next_bytes=pl.col("peak_bytes").max(), next_blocks=pl.len())
-        )
+        week = history.block_peaks(used, begin, stop).group_by("workload_row")
+        after = week.agg(next_bytes=pl.col("peak_bytes").max(), next_blocks=pl.len())
         # What those needed that were killed in the week is not known, only that it was more.
         died = killed.filter((pl.col("time") >= begin) & (pl.col("time") < stop))["workload_row"].unique()
         after = after.filter(pl.col("next_blocks") >= _MOST).join(names, on="workload_row")
@@ -443,9 +440,8 @@ def pairs(recording: Recording, end: dt.datetime, least: dt.timedelta = HORIZON)
             if length < max(least, history.FEW * history.BLOCKS * step) or begin - length < first - missing:
                 continue
             before = history.describe(history.block_peaks(used, begin - length, begin), length.total_seconds())
-            rise = (pl.col("next_bytes") + history.LEAST_BYTES).log() - (
-                pl.col("base_bytes") + history.LEAST_BYTES
-            ).log()
+            then, base = (pl.col(name) + history.LEAST_BYTES for name in ("next_bytes", "base_bytes"))
+            rise = then.log() - base.log()
             found.append(
                 before.filter((pl.col("blocks") >= history.ENOUGH) & (pl.col("peak_bytes") > 0))
                 .join(after, on="workload_row")
@@ -524,16 +520,11 @@ _ANSWER: Final = (
 def of_needs(known: pl.DataFrame, limits: Sequence[int] | int | pl.DataFrame, margins: Margins) -> pl.DataFrame:
     """Do what `limit_risk` does for needs that were gathered before."""
     tried, scores = history.at_limits(known.rename({"limit_bytes": "in_force"}), limits), lookup(margins)
-
     rows = [(history.as_need(row | {"limit_bytes": row["in_force"]}), row) for row in tried.iter_rows(named=True)]
     found = [astuple(risk(need, row["limit_bytes"], scores(need))) for need, row in rows]
     answer = pl.DataFrame(found, schema={name: RISK[name] for name in _ANSWER}, orient="row")
-    return (
-        tried.select(*WORKLOAD, "limit_bytes", "growing")
-        .hstack(answer)
-        .with_columns(margins=pl.lit(margins.origin))
-        .select(RISK.names())
-    )
+    told = tried.select(*WORKLOAD, "limit_bytes", "growing").hstack(answer)
+    return told.with_columns(margins=pl.lit(margins.origin)).select(RISK.names())
 
 
 def by_forecast(need: Need) -> bool:

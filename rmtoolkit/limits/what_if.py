@@ -183,11 +183,8 @@ def startups(recording: Recording, lives: pl.DataFrame | None = None) -> pl.Data
     value = pl.col("footprint_bytes")
     age, length = pl.col("time") - pl.col("start"), pl.col("end") - pl.col("start")
     early = (age <= th.STARTUP_SHARE * length) | pl.col("cut_short")
-    tops = (
-        known.filter(pl.col("start_seen") & early & value.is_not_null())
-        .group_by("life_row", maintain_order=True)
-        .agg(top=pl.col("time").get(value.arg_max()))
-    )
+    begun = known.filter(pl.col("start_seen") & early & value.is_not_null()).group_by("life_row", maintain_order=True)
+    tops = begun.agg(top=pl.col("time").get(value.arg_max()))
     known = known.with_columns(beside(spans, tops, "life_row")["top"].gather(row))
     # Startup is over when, after its highest point, the settled level is reached for the first time.
     low = (pl.col("time") > pl.col("top")) & (value <= (1 + th.SETTLED_BAND) * pl.col("settled_bytes"))
@@ -200,21 +197,13 @@ def startups(recording: Recording, lives: pl.DataFrame | None = None) -> pl.Data
 def _settling(table: pl.DataFrame) -> pl.DataFrame:
     """Find where lives settle; those that were killed before they could take the level of the others."""
     settles = pl.col("startup_seconds").is_not_null()
-    others = (
-        table.filter(settles)
-        .group_by("container_id")
-        .agg(usual=pl.col("settled_bytes").median().cast(pl.Int64), longest=pl.col("startup_seconds").max())
-    )
+    usual, longest = pl.col("settled_bytes").median().cast(pl.Int64), pl.col("startup_seconds").max()
+    others = table.filter(settles).group_by("container_id").agg(usual=usual, longest=longest)
     length = (pl.col("end") - pl.col("start")).dt.total_milliseconds() / 1000
     short = (pl.col("ended") == "oom_kill") & ~settles & pl.col("start_seen") & (length <= pl.col("longest"))
-    return (
-        beside(table, others, "container_id")
-        .with_columns(cut_short=short.fill_null(value=False))
-        .select(
-            *("life_row", "start", "end", "start_seen", "cut_short"),
-            settled_bytes=pl.when("cut_short").then("usual").otherwise("settled_bytes"),
-        )
-    )
+    told = beside(table, others, "container_id").with_columns(cut_short=short.fill_null(value=False))
+    settled = pl.when("cut_short").then("usual").otherwise("settled_bytes")
+    return told.select("life_row", "start", "end", "start_seen", "cut_short", settled_bytes=settled)
 
 
 def changed(past: Past, wanted: Change) -> tuple[Floats, Floats, Floats]:
@@ -316,11 +305,8 @@ def replay(recording: AnyRecording, limit: Sequence[int] | int | pl.DataFrame) -
     used, killed = history.usage(recording), history.kills(recording)
     instants = [_instants(used, "used_bytes"), _instants(killed, "limit_bytes", recorded=True)]
     again = pl.col("recorded") & (pl.col("used_bytes") == pl.col("limit_bytes"))
-    above = (
-        pl.concat(instants)
-        .join(tried, on="workload_row", maintain_order="left")
-        .filter((pl.col("used_bytes") > pl.col("limit_bytes")) | again)
-    )
+    against = pl.concat(instants).join(tried, on="workload_row", maintain_order="left")
+    above = against.filter((pl.col("used_bytes") > pl.col("limit_bytes")) | again)
     pods = recording.containers.select("container_id", *WORKLOAD, "pod")
     found = _episodes(above, _begun(recording)).join(pods, on="container_id")
     phase = pl.when("starting").then(pl.lit("startup")).otherwise(pl.lit("running"))

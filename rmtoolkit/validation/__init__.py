@@ -69,6 +69,13 @@ def _steps(samples: pl.DataFrame, signal: str) -> pl.DataFrame:
     return there.with_columns(before=pl.when(FOLLOWS).then(pl.col("value").shift()))
 
 
+def _told(rows: pl.DataFrame, check: str, signal: str, about: Mapping[str, pl.Expr]) -> pl.DataFrame:
+    """Say of each container what its rows at fault tell; where nothing else is said, all of them were compared."""
+    time, value, name = pl.col("time"), pl.col("value"), {"check": pl.lit(check), "signal": pl.lit(signal)}
+    usual = {"count": pl.len(), "compared": pl.len(), "first": time.min(), "last": time.max()}
+    return rows.group_by("container_id").agg(**name, **{**usual, "low": value.min(), "high": value.max(), **about})
+
+
 def stale(samples: pl.DataFrame) -> pl.DataFrame:
     """Find allocator gauges that all stand still while the memory of the process moves."""
     gauges = [name for name in ALLOCATOR if samples[name].count()]
@@ -81,33 +88,20 @@ def stale(samples: pl.DataFrame) -> pl.DataFrame:
         return _NOTHING
     runs = runs.with_columns(end=known["time"].gather(runs["run"] + runs["samples"] - 1))
     begun = runs.select("container_id", "time", "end", "run")
-    moved = (
-        samples.select("container_id", "time", "moving")
-        .drop_nulls("moving")
-        .join_asof(begun, on="time", by="container_id", check_sortedness=False)
-        .filter(pl.col("time") <= pl.col("end"))
-        .group_by("run")
-        .agg(low=pl.col("moving").min(), high=pl.col("moving").max())
-    )
+    moving = samples.select("container_id", "time", "moving").drop_nulls("moving")
+    during = moving.join_asof(begun, on="time", by="container_id", check_sortedness=False)
+    of_run = during.filter(pl.col("time") <= pl.col("end")).group_by("run")
+    moved = of_run.agg(low=pl.col("moving").min(), high=pl.col("moving").max())
     enough = pl.max_horizontal(pl.col("high") * _STALE_MOVE_SHARE, pl.lit(_STALE_MOVE_BYTES))
     total = samples.group_by("container_id").agg(pl.col(name).count().alias(f"{name}_n") for name in gauges)
     still = runs.join(moved.filter(pl.col("high") - pl.col("low") >= enough), on="run").join(total, on="container_id")
-    return pl.concat(
-        still.filter(pl.col(name).is_not_null())
-        .group_by("container_id")
-        .agg(
-            check=pl.lit("stale_allocator"),
-            signal=pl.lit(name),
-            count=pl.col("samples").sum(),
-            compared=pl.col(f"{name}_n").first(),
-            first=pl.col("time").min(),
-            last=pl.col("end").max(),
-            low=pl.col("low").min(),
-            high=pl.col("high").max(),
-            rejected=pl.col("samples").sum() >= pl.col(f"{name}_n").first() / 2,
-        )
-        for name in gauges
-    )
+    seen = {"last": pl.col("end").max(), "low": pl.col("low").min(), "high": pl.col("high").max()}
+    found = []
+    for name in gauges:
+        count, compared = pl.col("samples").sum(), pl.col(f"{name}_n").first()
+        about = {**seen, "count": count, "compared": compared, "rejected": count >= compared / 2}
+        found.append(_told(still.filter(pl.col(name).is_not_null()), "stale_allocator", name, about))
+    return pl.concat(found)
 
 
 def self_incrementing(samples: pl.DataFrame) -> pl.DataFrame:
@@ -116,20 +110,15 @@ def self_incrementing(samples: pl.DataFrame) -> pl.DataFrame:
     rising = pl.concat(found).filter("only_rises").select("container_id").unique() if found else _NOTHING
     if not rising.height:
         return _NOTHING
-    beside = (
-        samples.join(rising, on="container_id", how="semi")
-        .group_by("container_id")
-        .agg(usual=pl.col("footprint").median(), most=pl.col("footprint").max() * (1 + ABOVE_SHARE) + ABOVE_BYTES)
-    )
+    whole = pl.col("footprint")
+    of_container = samples.join(rising, on="container_id", how="semi").group_by("container_id")
+    beside = of_container.agg(usual=whole.median(), most=whole.max() * (1 + ABOVE_SHARE) + ABOVE_BYTES)
     passes = (pl.col("high") > pl.col("most")) & pl.col("low").is_between(pl.col("usual") / 20, pl.col("most"))
     own_size = pl.col("only_rises") & pl.col("low").is_between(pl.col("start") / 3, pl.col("start") * 3)
     all_alike = own_size.all().over("container_id") & (pl.len().over("container_id") > 1)
-    return (
-        pl.concat(found)
-        .join(beside, on="container_id")
-        .filter(pl.when(pl.col("most").is_null()).then(all_alike).otherwise(pl.col("only_rises") & passes))
-        .with_columns(check=pl.lit("self_incrementing"), compared="count", rejected=pl.lit(value=True))
-    )
+    wrong = pl.when(pl.col("most").is_null()).then(all_alike).otherwise(pl.col("only_rises") & passes)
+    rows = pl.concat(found).join(beside, on="container_id").filter(wrong)
+    return rows.with_columns(check=pl.lit("self_incrementing"), compared="count", rejected=pl.lit(value=True))
 
 
 def _rises(samples: pl.DataFrame, signal: str) -> pl.DataFrame:
@@ -265,43 +254,24 @@ def _out_of_order(samples: pl.DataFrame, recording: Recording, order: _Order) ->
     )
     lows = _near(samples, order.low, largest=False)
     highs = _near(samples, order.high, largest=True)
-    pairs = (
-        lows.join_asof(
-            highs.rename({"value": "other", "near": "other_near"}).with_columns(seen="time"),
-            on="time",
-            by="container_id",
-            strategy="nearest",
-            check_sortedness=False,
-        )
-        .join(recording.containers.select("container_id", "quantum_bytes"), on="container_id")
-        .with_columns(
-            bad=pl.col("near")
-            > pl.col("other_near") * (1 + order.share) + pl.max_horizontal("quantum_bytes", pl.lit(order.slack_bytes))
-        )
-    )
+    others = highs.rename({"value": "other", "near": "other_near"}).with_columns(seen="time")
+    pairs = lows.join_asof(others, on="time", by="container_id", strategy="nearest", check_sortedness=False)
+    slack = pl.max_horizontal("quantum_bytes", pl.lit(order.slack_bytes))
+    above = pl.col("near") > pl.col("other_near") * (1 + order.share) + slack
+    quanta = recording.containers.select("container_id", "quantum_bytes")
+    pairs = pairs.join(quanta, on="container_id").with_columns(bad=above)
     step = pl.col("time").diff().dt.total_milliseconds().median()
     steps = pl.concat(rows.group_by("container_id").agg(step=step) for rows in (lows, highs))
     reach = steps.group_by("container_id").agg(reach=pl.col("step").max().fill_null(0) * 1.5)
     apart = (pl.col("time") - pl.col("seen")).dt.total_milliseconds().abs()
-    worst = (pl.col("value") - pl.col("other")).filter("bad").arg_max()
-    found = (
-        pairs.join(reach, on="container_id")
-        .filter(apart <= pl.col("reach"))
-        .group_by("container_id")
-        .agg(
-            check=pl.lit(order.check),
-            count=pl.col("bad").sum(),
-            compared=pl.len(),
-            first=pl.col("time").filter("bad").min(),
-            last=pl.col("time").filter("bad").max(),
-            low=pl.col("value").filter("bad").get(worst, null_on_oob=True),
-            high=pl.col("other").filter("bad").get(worst, null_on_oob=True),
-            about=pl.lit(f"{order.low} {order.high}"),
-            rejected=(pl.col("bad").mean() >= order.least)
-            & (pl.col("bad").sort_by("time").last() | (not order.to_the_end)),
-        )
-        .filter(pl.col("count") > 0)
-    )
+    bad, time, value, other = pl.col("bad"), *(pl.col(name).filter("bad") for name in ("time", "value", "other"))
+    worst = (value - other).arg_max()
+    low, high = (one.get(worst, null_on_oob=True) for one in (value, other))
+    rejected = (bad.mean() >= order.least) & (bad.sort_by("time").last() | (not order.to_the_end))
+    about = {"count": bad.sum(), "first": time.min(), "last": time.max(), "low": low, "high": high}
+    about |= {"about": pl.lit(f"{order.low} {order.high}"), "rejected": rejected}
+    near = pairs.join(reach, on="container_id").filter(apart <= pl.col("reach"))
+    found = _told(near, order.check, order.low, about).filter(pl.col("count") > 0)
     return pl.concat(found.with_columns(signal=pl.lit(name)) for name in order.blamed)
 
 
@@ -339,11 +309,8 @@ def decimal_units(recording: Recording) -> Iterator[pl.DataFrame]:
 
 
 def falling_counters(recording: Recording) -> Iterator[pl.DataFrame]:
-    marks = (
-        recording.events.filter(pl.col("kind").is_in(["start", "end", "oom_kill", "node_oom", "evicted", "error"]))
-        .select("container_id", "time", event="time")
-        .sort("container_id", "time")
-    )
+    ends = pl.col("kind").is_in(["start", "end", "oom_kill", "node_oom", "evicted", "error"])
+    marks = recording.events.filter(ends).select("container_id", "time", event="time").sort("container_id", "time")
     for name in schema.COUNTERS:
         if not recording.samples[name].count():
             continue
@@ -356,41 +323,20 @@ def falling_counters(recording: Recording) -> Iterator[pl.DataFrame]:
         )
         if falls.height:
             largest = (pl.col("before") - pl.col("value")).arg_max()
-            yield falls.group_by("container_id").agg(
-                check=pl.lit("counter_fell"),
-                signal=pl.lit(name),
-                count=pl.len(),
-                compared=pl.len(),
-                first=pl.col("time").min(),
-                last=pl.col("time").max(),
-                low=pl.col("value").get(largest),
-                high=pl.col("before").get(largest),
-                # Down to a small part is an unseen restart; down by a part is no counter at all.
-                rejected=(pl.col("value") > pl.col("before") / 2).any(),
-            )
+            # Down to a small part is an unseen restart; down by a part is no counter at all.
+            rejected = (pl.col("value") > pl.col("before") / 2).any()
+            fall = {"low": pl.col("value").get(largest), "high": pl.col("before").get(largest), "rejected": rejected}
+            yield _told(falls, "counter_fell", name, fall)
 
 
 def _values(samples: pl.DataFrame, check: str, at_fault: Mapping[str, pl.Expr]) -> Iterator[pl.DataFrame]:
     there = samples.select(wrong.any().alias(name) for name, wrong in at_fault.items()).row(0, named=True)
     for signal in filter(there.get, there):
-        faulty = samples.select("container_id", "time", value=signal).filter(
-            samples.select(at_fault[signal]).to_series()
-        )
-        total = samples.group_by("container_id").agg(compared=pl.col(signal).count())
-        yield (
-            faulty.group_by("container_id")
-            .agg(
-                check=pl.lit(check),
-                signal=pl.lit(signal),
-                count=pl.len(),
-                first=pl.col("time").min(),
-                last=pl.col("time").max(),
-                low=pl.col("value").min(),
-                high=pl.col("value").max(),
-            )
-            .join(total, on="container_id")
-            .with_columns(rejected=pl.col("count") >= REJECT_SHARE * pl.col("compared"))
-        )
+        all_of = pl.col(signal).count().over("container_id")
+        rows = samples.select("container_id", "time", value=signal, bad=at_fault[signal], all=all_of)
+        compared = pl.col("all").first()
+        about = {"compared": compared, "rejected": pl.len() >= REJECT_SHARE * compared}
+        yield _told(rows.filter("bad"), check, signal, about)
 
 
 def _settings(recording: Recording) -> pl.DataFrame:
@@ -456,12 +402,8 @@ def validate_part(recording: Recording) -> pl.DataFrame:
     ]
     rows = _as_found(found)
     about = recording.containers.select("container_id", "namespace", "workload", "pod", "container")
-    return (
-        rows.with_columns(pl.Series("detail", [*map(_sentence, rows.iter_rows(named=True))], dtype=pl.String))
-        .join(about, on="container_id")
-        .select(FINDINGS.names())
-        .sort("container_id", "check", "signal")
-    )
+    rows = rows.with_columns(pl.Series("detail", [*map(_sentence, rows.iter_rows(named=True))], dtype=pl.String))
+    return rows.join(about, on="container_id").select(FINDINGS.names()).sort("container_id", "check", "signal")
 
 
 #: Columns that only stand in for signals.

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from rmtoolkit.views import _plot
 from rmtoolkit.views._plot import Mark, Plot, Scale
-from rmtoolkit.views.assets import asset
+from rmtoolkit.views.style import asset
 from rmtoolkit.views.timeline import Chart, Timeline
 
 Rows = dict[str, list[Any]]

@@ -15,7 +15,7 @@ from rmtoolkit._html import Markup, el, join
 from rmtoolkit.heap._names import plain_name, spoken
 from rmtoolkit.heap.profile import HeapProfile
 from rmtoolkit.heap.tree import MEASURES, CallTree, call_tree, measure_of, tree
-from rmtoolkit.views.assets import asset
+from rmtoolkit.views.style import asset
 
 WIDTH: Final = 1080
 ROW: Final = 22

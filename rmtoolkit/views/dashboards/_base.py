@@ -17,8 +17,7 @@ import traitlets
 from rmtoolkit import text
 from rmtoolkit._html import Markup, el
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.views.assets import asset
-from rmtoolkit.views.style import DASHBOARD
+from rmtoolkit.views.style import DASHBOARD, asset
 
 Widget = TypeVar("Widget", bound=ipywidgets.DOMWidget)
 

@@ -27,12 +27,11 @@ from rmtoolkit.limits.patches import Resources, per_workload
 from rmtoolkit.limits.risk import USUAL, Margins
 from rmtoolkit.schema import WORKLOAD
 from rmtoolkit.views import _tables
-from rmtoolkit.views.assets import asset
 from rmtoolkit.views.charts import Sparks
 from rmtoolkit.views.report import sections
 from rmtoolkit.views.report.columns import Row, Section, advised, heads, known, name_cell, row, values
 from rmtoolkit.views.report.sections import Contents
-from rmtoolkit.views.style import REPORT
+from rmtoolkit.views.style import REPORT, asset
 from rmtoolkit.views.timeline import Timelines, draw, titled
 
 if TYPE_CHECKING:
