@@ -292,14 +292,9 @@ def envelopes(samples: pl.DataFrame, lives: pl.DataFrame, signals: Sequence[str]
             place = grids["place"][chosen].reshape(shape).sum(axis=2) / some
             late = np.where(counts[chosen, None] < _CENTRED, np.nan_to_num(place * width - np.arange(width) - 0.5), 0.0)
             mean = _centred(_bridge(mean), late)
-            rows = pl.DataFrame(
-                {
-                    "life_row": chosen.astype(np.uint32),
-                    "signal": np.full(len(chosen), name),
-                    "samples": counts[chosen].astype(np.int64),
-                    "filled": filled.mean(axis=1),
-                }
-            )
+            about = {"life_row": chosen.astype(np.uint32), "signal": np.full(len(chosen), name)}
+            sampled = {"samples": counts[chosen].astype(np.int64), "filled": filled.mean(axis=1)}
+            rows = pl.DataFrame(about | sampled)
             found.setdefault(width, []).append(Envelope(rows, mean, _bridge(low), _bridge(high)))
     columns = (tuple(zip(*parts, strict=True)) for parts in found.values())
     return [Envelope(pl.concat(rows), *map(np.concatenate, grids)) for rows, *grids in columns]

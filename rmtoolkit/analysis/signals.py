@@ -167,14 +167,10 @@ def split(recording: Recording, known: pl.DataFrame | None = None) -> Lifetimes:
     lengths = np.diff(starts, append=samples.height)
     number = np.arange(len(starts), dtype=np.uint32)
     samples = samples.with_columns(life_row=pl.Series(np.repeat(number, lengths)))
-    table = pl.DataFrame(
-        {
-            "life_row": number,
-            "container_id": samples["container_id"][starts],
-            "start": samples["time"][starts],
-            "end": samples["time"][starts + lengths - 1],
-        }
-    ).with_columns(life=pl.col("life_row").rank("dense").over("container_id").cast(pl.UInt32) - 1)
+    ids, times = samples["container_id"][starts], samples["time"]
+    edges = {"start": times[starts], "end": times[starts + lengths - 1]}
+    table = pl.DataFrame({"life_row": number, "container_id": ids, **edges})
+    table = table.with_columns(life=pl.col("life_row").rank("dense").over("container_id").cast(pl.UInt32) - 1)
     table = _in_force(_endings(table, recording), recording)
     return Lifetimes(_measured(table, samples, recording), samples)
 
@@ -318,17 +314,10 @@ def _levels(table: pl.DataFrame, samples: pl.DataFrame) -> pl.DataFrame:
     bounds = list(zip(first.tolist(), later.tolist(), (first + length).tolist(), strict=True))
     tops = np.array([low + value[low:high].argmax() for low, _, high in bounds], dtype=np.int64)
     settled = [pl.Series(value[middle:high]).median() for _, middle, high in bounds]
-    stats = pl.DataFrame(
-        {
-            "life_row": row,
-            "samples": length,
-            "settled_bytes": pl.Series(settled, dtype=pl.Float64).cast(pl.Int64),
-            "peak_bytes": value[tops],
-            "peak_time": inside["time"][tops],
-            "last_bytes": value[first + length - 1],
-        },
-        schema_overrides={"samples": pl.Int64},
-    )
+    usual = pl.Series(settled, dtype=pl.Float64).cast(pl.Int64)
+    told = {"life_row": row, "samples": length, "settled_bytes": usual, "last_bytes": value[first + length - 1]}
+    highest = {"peak_bytes": value[tops], "peak_time": inside["time"][tops]}
+    stats = pl.DataFrame(told | highest, schema_overrides={"samples": pl.Int64})
     begun = beside(chosen.filter("start_seen"), stats.select("life_row", "settled_bytes"), "life_row")
     return beside(stats, _startup(inside, begun), "life_row")
 
@@ -733,8 +722,8 @@ def _rests_by_age(samples: pl.DataFrame, age: int) -> bool:
     """Whether neither what all lives need by their age nor one of them rises by what matters, give or take errors."""
     width = age / _AGES
     begun = pl.col("time").to_physical() - pl.col("start").to_physical()
-    parts = {"old": begun / width, "moment": pl.col("time").to_physical() / width}
-    cut = samples.with_columns(part.cast(pl.Int64).alias(name) for name, part in parts.items())
+    places = {"old": begun / width, "moment": pl.col("time").to_physical() / width}
+    cut = samples.with_columns(place.cast(pl.Int64).alias(name) for name, place in places.items())
     groups = cut.filter(pl.col("old") < _AGES).group_by("moment", "life_row")
     cells = groups.agg(pl.col("value").mean(), pl.col("old").first()).sort("moment", "life_row")
     cells = cells.with_columns(life=pl.col("life_row").rank("dense") - 1, at=pl.col("moment").rank("dense") - 1)
@@ -776,11 +765,8 @@ def _rests_by_age(samples: pl.DataFrame, age: int) -> bool:
 
 
 def fits(lives: pl.DataFrame, readings: Readings, judged: pl.DataFrame) -> pl.DataFrame:
-    joined = beside(
-        judged.join(readings.table, on=["life_row", "signal"], how="inner", maintain_order="left"),
-        lives.with_row_index("life_row"),
-        "life_row",
-    )
+    known = judged.join(readings.table, on=["life_row", "signal"], how="inner", maintain_order="left")
+    joined = beside(known, lives.with_row_index("life_row"), "life_row")
     span = (pl.col("end") - pl.col("start")).dt.total_milliseconds()
     begun = (span * pl.col("onset").fill_null(0.0)).cast(pl.Int64)
     return joined.select(

@@ -208,11 +208,8 @@ def with_alarms(rows: pl.DataFrame, target: float) -> pl.DataFrame:
         Alarm.TOO_LITTLE_DATA: pl.col("above_target") & _GUESSED,
         Alarm.ABOVE_TARGET: pl.col("above_target"),
     }
-    return rows.with_columns(
-        alarm=pl.coalesce(
-            pl.when(holds.fill_null(value=False)).then(pl.lit(str(name))) for name, holds in alarms.items()
-        )
-    )
+    said = (pl.when(holds.fill_null(value=False)).then(pl.lit(str(name))) for name, holds in alarms.items())
+    return rows.with_columns(alarm=pl.coalesce(said))
 
 
 _LIKELY: Final = pl.col("oom_probability_7d") >= WILL_BE_KILLED
@@ -338,16 +335,10 @@ def with_accepted(rows: pl.DataFrame, accepted: Iterable[Acknowledgement]) -> pl
 
 def windows(part: Recording, verdicts: pl.DataFrame) -> pl.DataFrame:
     about = part.containers.select("container_id", *WORKLOAD, "pod", "cadence_seconds", "workload_kind")
-    found = (
-        beside(about, spans(part.samples), "container_id")
-        .group_by(*WORKLOAD, maintain_order=True)
-        .agg(
-            window_start=pl.col("first").min(),
-            window_end=pl.col("last").max(),
-            cadence_seconds=pl.col("cadence_seconds").median(),
-            workload_kind=pl.col("workload_kind").drop_nulls().first(),
-        )
-    )
+    window = {"window_start": pl.col("first").min(), "window_end": pl.col("last").max()}
+    usual = (pl.col("cadence_seconds").median(), pl.col("workload_kind").drop_nulls().first())
+    of_workload = beside(about, spans(part.samples), "container_id").group_by(*WORKLOAD, maintain_order=True)
+    found = of_workload.agg(*usual, **window)
     happened = beside(found, _happened(part, found.select(*WORKLOAD, "window_end")), WORKLOAD).drop("window_end")
     shown = beside(verdicts.select("container_id", *WORKLOAD), about.select("container_id", "pod"), "container_id")
     return beside(shown, happened, WORKLOAD).drop(WORKLOAD)

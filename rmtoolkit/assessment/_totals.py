@@ -262,11 +262,9 @@ def tried_limits(rows: pl.DataFrame) -> pl.DataFrame:
 def buys_of(
     rows: pl.DataFrame, needs: pl.DataFrame, tried: pl.DataFrame, curves: pl.DataFrame, prices: Prices | None
 ) -> pl.DataFrame:
-    about = beside(
-        rows.select("workload_id", *WORKLOAD, "pods_now", left="hours_to_limit", in_force="limit_bytes"),
-        needs.select(*WORKLOAD, rate=pl.col("ahead").struct.field("per_day_bytes")),
-        WORKLOAD,
-    ).drop(WORKLOAD)
+    rates = needs.select(*WORKLOAD, rate=pl.col("ahead").struct.field("per_day_bytes"))
+    about = rows.select("workload_id", *WORKLOAD, "pods_now", left="hours_to_limit", in_force="limit_bytes")
+    about = beside(about, rates, WORKLOAD).drop(WORKLOAD)
     chances = curves.select("workload_id", "limit_bytes", "oom_probability")
     more, rate = pl.col("limit_bytes") - pl.col("in_force"), pl.col("rate")
     bought = pl.when(rate > 0).then(more / rate * 24)

@@ -197,11 +197,8 @@ def compare(local: Source | Assessment, cluster: Source | Assessment, workload: 
     near = _side("local run", here, own[0] if len(own) == 1 and here.workloads.height > 1 else None)
     rows = _rows(near, far)
     layers = pl.DataFrame(rows, schema=COMPARED, orient="row")
-    settings = pl.DataFrame(
-        [(name, *(said(side) for side in (near, far))) for name, said in _SETTINGS.items()],
-        schema=SETTINGS,
-        orient="row",
-    )
+    told = [(name, said(near), said(far)) for name, said in _SETTINGS.items()]
+    settings = pl.DataFrame(told, schema=SETTINGS, orient="row")
     lacks = [f"{side.where}: {found.incomplete}" for side, found in ((near, here), (far, there)) if found.incomplete]
     headline = _headline(near, far, rows)
     return Comparison(layers, settings, near.whole, far.whole, headline, _limit(near, far), " ".join(lacks) or None)

@@ -455,13 +455,9 @@ def _profile(blocks: Blocks, tables: Tables, account: Account) -> HeapProfile:
     axis = "seconds since the start of the program"
     told = report(blocks.path, tables.left_out, _partial(blocks, tables, cut), notes, loud=loud, time_axis=axis)
     rows = pl.DataFrame(account.rows, schema=dict.fromkeys(Row._fields, pl.Int64))
-    timeline = rows.select(
-        time_seconds=pl.col("ms") / 1000,
-        live_bytes="live",
-        peak_bytes="most",
-        rss_bytes=pl.when(pl.col("rss") >= 0).then(pl.col("rss") * tables.page_bytes),
-        events="events",
-    )
+    rss = pl.when(pl.col("rss") >= 0).then(pl.col("rss") * tables.page_bytes)
+    seconds = pl.col("ms") / 1000
+    timeline = rows.select(time_seconds=seconds, live_bytes="live", peak_bytes="most", rss_bytes=rss, events="events")
     entries = pl.DataFrame({"size_bytes": sizes, "allocations": counts[:, 0], "live_blocks": counts @ (1, -1)})
     by_size = entries.filter(pl.col("allocations") > 0).group_by("size_bytes").sum().sort("size_bytes")
     return HeapProfile(summary, stacks, frames, timeline, _growth(account), by_size, report=told)

@@ -122,7 +122,7 @@ def block_peaks(used: pl.DataFrame, start: dt.datetime | None = None, end: dt.da
     # The last one ends where the samples do.
     stretches = stretches[: -1 if stretches[-1] == values.size else None]
     peaks, sums = (reduce.reduceat(values, stretches)[::2] for reduce in (np.maximum, np.add))
-    columns = (number[run], block, peaks, sums / (stop - begin), stop - begin)
+    columns = (number[run], block, peaks, stop - begin, sums / (stop - begin))
     found = pl.DataFrame(dict(zip(PEAKS, columns, strict=True)), schema=PEAKS)
     return found.group_by("workload_row", "block").max().sort("workload_row", "block")
 
@@ -165,17 +165,9 @@ def describe(peaks: pl.DataFrame, history_seconds: npt.ArrayLike) -> pl.DataFram
     apart = np.nanmax(levels, axis=1) - np.nanmin(levels, axis=1)
     spread = np.where(seen >= ENOUGH, np.minimum(spread, _ALIKE * apart), spread)
     highest = whole["peak_bytes"].to_numpy()
-    return pl.DataFrame(
-        {
-            "workload_row": rows,
-            "peak_bytes": highest,
-            "base_bytes": highest * (1 + climb),
-            "spread": spread,
-            "climbing": climbing,
-            "blocks": seen,
-            "samples": whole["samples"],
-        }
-    ).with_columns(pl.col("spread").fill_nan(None))
+    found = {"workload_row": rows, "peak_bytes": highest, "base_bytes": highest * (1 + climb), "spread": spread}
+    found |= {"climbing": climbing, "blocks": seen, "samples": whole["samples"]}
+    return pl.DataFrame(found).with_columns(pl.col("spread").fill_nan(None))
 
 
 def _medians(rows: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -198,17 +198,10 @@ class Margins:
         True
         """
         check_target(path, _ENDINGS)
-        content = {
-            "format": _FORMAT,
-            "origin": self.origin,
-            "swing": round(self.swing, 6),
-            "own_pairs": self.own_pairs,
-            "own": self.own,
-            "tables": [
-                {**row, "rises": [float(f"{rise:.4g}") for rise in row["rises"]]}
-                for row in self.tables.iter_rows(named=True)
-            ],
-        }
+        rows = self.tables.iter_rows(named=True)
+        tables = [{**row, "rises": [float(f"{rise:.4g}") for rise in row["rises"]]} for row in rows]
+        content = {"format": _FORMAT, "origin": self.origin, "swing": round(self.swing, 6)}
+        content |= {"own_pairs": self.own_pairs, "own": self.own, "tables": tables}
         with replacing(path, _ENDINGS) as part:
             part.write_text(json.dumps(content), "utf-8")
         return Path(path)
@@ -442,16 +435,11 @@ def pairs(recording: Recording, end: dt.datetime, least: dt.timedelta = HORIZON)
             before = history.describe(history.block_peaks(used, begin - length, begin), length.total_seconds())
             then, base = (pl.col(name) + history.LEAST_BYTES for name in ("next_bytes", "base_bytes"))
             rise = then.log() - base.log()
-            found.append(
-                before.filter((pl.col("blocks") >= history.ENOUGH) & (pl.col("peak_bytes") > 0))
-                .join(after, on="workload_row")
-                .with_columns(
-                    week=pl.lit(begin).cast(PAIRS["week"]),
-                    history_seconds=pl.lit(length.total_seconds()),
-                    rise=pl.when(pl.col("workload_row").is_in(died.implode())).then(CENSORED).otherwise(rise),
-                )
-                .select(PAIRS.names())
-            )
+            rise = pl.when(pl.col("workload_row").is_in(died.implode())).then(CENSORED).otherwise(rise)
+            dated = {"week": pl.lit(begin).cast(PAIRS["week"]), "history_seconds": pl.lit(length.total_seconds())}
+            before = before.filter((pl.col("blocks") >= history.ENOUGH) & (pl.col("peak_bytes") > 0))
+            pair = before.join(after, on="workload_row").with_columns(rise=rise, **dated)
+            found.append(pair.select(PAIRS.names()))
     return pl.concat(found)
 
 

@@ -772,16 +772,8 @@ def _releases(
 ) -> list[tuple[int, int, str, int | None, str | None]]:
     cadence = recording.containers["cadence_seconds"].max()
     slack = round(1000 * _SLACK_SCRAPES * float(cadence)) if isinstance(cadence, float) else 0
-    ran = [
-        Image(
-            row.container_id,
-            tuple(row.about[name] for name in WORKLOAD),
-            row.about["version"],
-            *spans[row.container_id],
-        )
-        for row in rows
-        if row.versioned and row.container_id in spans
-    ]
+    versioned = [(row.container_id, row.about) for row in rows if row.versioned and row.container_id in spans]
+    ran = [Image(key, tuple(map(about.get, WORKLOAD)), about["version"], *spans[key]) for key, about in versioned]
     return [(container, time, "release", None, version) for container, time, version in releases(ran, slack)]
 
 

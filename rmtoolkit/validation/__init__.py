@@ -224,11 +224,8 @@ def with_references(recording: Recording) -> pl.DataFrame:
         moving=one_signal(samples, ("rss_bytes", "anon_bytes", "working_set_bytes", "usage_bytes")),
         fullness=one_signal(samples, ("usage_bytes", "working_set_bytes")),
     )
-    limit = beside(
-        samples.select("container_id", "time"),
-        recording.containers.select("container_id", "limit_bytes"),
-        "container_id",
-    )
+    limits = recording.containers.select("container_id", "limit_bytes")
+    limit = beside(samples.select("container_id", "time"), limits, "container_id")
     return samples.with_columns(limit=in_force(limit, recording.events, "limit")["limit_bytes"])
 
 

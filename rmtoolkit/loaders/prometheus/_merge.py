@@ -62,11 +62,8 @@ def fills_gaps(base: pl.DataFrame, extra: pl.DataFrame, key: str) -> pl.DataFram
         return extra
     step = pl.col("time").diff().median().over(key)
     near = base.select(key, "time", usual=step, before="time", after="time")
-    found = (
-        extra.with_columns(own=step)
-        .join_asof(near.drop("after"), on="time", by=key, check_sortedness=False)
-        .join_asof(near.drop("before"), on="time", by=key, strategy="forward", check_sortedness=False)
-    )
+    found = extra.with_columns(own=step).join_asof(near.drop("after"), on="time", by=key, check_sortedness=False)
+    found = found.join_asof(near.drop("before"), on="time", by=key, strategy="forward", check_sortedness=False)
     before, after = pl.col("before"), pl.col("after")
     gap = pl.coalesce(after, pl.col("time").max().over(key)) - pl.coalesce(before, pl.col("time").min().over(key))
     is_gap = gap > _GAP_INTERVALS * pl.coalesce("usual", "usual_right", "own", _UNKNOWN_INTERVAL).cast(pl.Int64)
