@@ -287,19 +287,13 @@ def key_containers(
     )
     frame = frame if settled else _fill_in(frame)
     latest = ("limit_bytes", "request_bytes", *schema.CORES, "version")
+    known = pl.col("limit_known").any() | pl.col("limit_bytes").is_not_null().any()
+    told = {"limit_known": known, "workload_inferred": pl.col("workload_inferred").all()}
+    others = [name for name in schema.CONTAINERS if name not in (*schema.IDENTITY, "container_id", *told, *latest)]
     merged = (
         frame.sort("workload_inferred", "old_id", maintain_order=True)
         .group_by(schema.IDENTITY, maintain_order=True)
-        .agg(
-            "old_id",
-            *(
-                pl.col(name).last(ignore_nulls=True) if name in latest else pl.col(name).first(ignore_nulls=True)
-                for name in schema.CONTAINERS
-                if name not in (*schema.IDENTITY, "container_id", "limit_known", "workload_inferred")
-            ),
-            limit_known=pl.col("limit_known").any() | pl.col("limit_bytes").is_not_null().any(),
-            workload_inferred=pl.col("workload_inferred").all(),
-        )
+        .agg("old_id", pl.col(latest).last(ignore_nulls=True), pl.col(others).first(ignore_nulls=True), **told)
         .sort(schema.IDENTITY, nulls_last=True)
         .with_row_index("container_id")
     )

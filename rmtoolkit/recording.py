@@ -506,10 +506,9 @@ class Recording:
         counted = beside(counted, self.containers.select("container_id", "cadence_seconds"), "container_id")
         span = (pl.col("last") - pl.col("first")).dt.total_milliseconds() / 1000
         expected = (span / pl.col("cadence_seconds")).round().cast(pl.Int64) + 1
-        return counted.with_columns(pl.col("samples").fill_null(0), expected=expected).select(
-            *("container_id", "samples", "first", "last", "expected"),
-            coverage=(pl.col("samples") / pl.col("expected")).clip(0, 1),
-        )
+        found = counted.with_columns(pl.col("samples").fill_null(0), expected=expected)
+        coverage = (pl.col("samples") / pl.col("expected")).clip(0, 1)
+        return found.select("container_id", "samples", "first", "last", "expected", coverage=coverage)
 
     @door
     def write(self, path: str | os.PathLike[str]) -> Path:

@@ -211,18 +211,14 @@ def _starts(samples: pl.DataFrame, cuts: pl.DataFrame) -> NDArray[np.int64]:
 
 
 def _endings(table: pl.DataFrame, recording: Recording) -> pl.DataFrame:
-    step = recording.containers.select(
-        "container_id",
-        slack=pl.duration(milliseconds=1000 * th.SILENT_SCRAPES * pl.col("cadence_seconds").fill_null(0)),
-    )
+    silent = 1000 * th.SILENT_SCRAPES * pl.col("cadence_seconds").fill_null(0)
+    step = recording.containers.select("container_id", slack=pl.duration(milliseconds=silent))
     table = beside(table.with_columns(next_start=pl.col("start").shift(-1).over("container_id")), step, "container_id")
     start, end, after, slack = (pl.col(name) for name in ("start", "end", "next_start", "slack"))
     told = recording.events.filter(pl.col("kind").is_in(ENDINGS))
-    edges = table.select(
-        "container_id",
-        since=pl.max_horizontal(end - slack, start + pl.duration(milliseconds=1)),
-        until=pl.coalesce(after + slack, pl.lit(told["time"].max(), TIME)),
-    )
+    since = pl.max_horizontal(end - slack, start + pl.duration(milliseconds=1))
+    until = pl.coalesce(after + slack, pl.lit(told["time"].max(), TIME))
+    edges = table.select("container_id", since=since, until=until)
     marks = mark(told, "time")
     first, last = np.searchsorted(marks, mark(edges, "since")), np.searchsorted(marks, mark(edges, "until"), "right")
     kinds = np.append(told["kind"].cast(pl.Enum(ENDINGS)).to_physical(), 0)

@@ -345,11 +345,9 @@ def _before(previous: str | os.PathLike[str] | Source | Assessment) -> pl.DataFr
 
 def _by_pod(lives: pl.DataFrame, recording: Recording, ends: pl.DataFrame) -> pl.DataFrame:
     ends = beside(recording.containers.select("container_id", *WORKLOAD), ends, WORKLOAD)
-    kills = (
-        beside(recording.events.filter(pl.col("kind") == "oom_kill"), ends, "container_id")
-        .group_by("container_id")
-        .agg(kills=pl.len().cast(pl.Int64), kills_7d=_rows.RECENT.sum().cast(pl.Int64), last_kill=pl.col("time").max())
-    )
+    killed = beside(recording.events.filter(pl.col("kind") == "oom_kill"), ends, "container_id")
+    counts = {"kills": pl.len().cast(pl.Int64), "kills_7d": _rows.RECENT.sum().cast(pl.Int64)}
+    kills = killed.group_by("container_id").agg(**counts, last_kill=pl.col("time").max())
     runs = lives.group_by("container_id").agg(**_rows.OF_RUNS)
     return beside(runs, kills, "container_id").with_columns(pl.col("kills", "kills_7d").fill_null(0))
 

@@ -325,13 +325,9 @@ def _running(rows: pl.DataFrame, recording: Recording, completeness: pl.DataFram
 def _summed(kind: str, joined: pl.DataFrame, setting: str) -> pl.DataFrame:
     now, then = pl.col(f"{setting}_bytes"), pl.col(f"{setting}_bytes then")
     there = pl.col("container_id").is_not_null()
-    summed = joined.group_by("name", "available_bytes", maintain_order=True).agg(
-        containers=there.sum(),
-        unknown=(there & now.is_null()).sum(),
-        now_bytes=now.sum(),
-        then_bytes=then.sum(),
-        freed_bytes=now.sum() - then.sum(),
-    )
+    counted = {"containers": there.sum(), "unknown": (there & now.is_null()).sum()}
+    amounts = {"now_bytes": now.sum(), "then_bytes": then.sum(), "freed_bytes": now.sum() - then.sum()}
+    summed = joined.group_by("name", "available_bytes", maintain_order=True).agg(**counted, **amounts)
     return summed.select(pl.lit(kind).alias("kind"), *CAPACITY.names()[1:]).cast(CAPACITY).sort("name")
 
 

@@ -335,9 +335,6 @@ def stacks_frame(frames: Iterable[Iterable[int]], amounts: Mapping[str, Sequence
         counts.append(min(len(kept), room))
     flat = pl.DataFrame({"row": np.repeat(np.arange(len(counts)), counts), "frames": np.frombuffer(every, np.uint32)})
     table = pl.DataFrame(amounts, schema={name: STACKS[name] for name in amounts})
-    table = table.with_columns(
-        as_lists(flat, len(counts)).alias("frames"),
-        stack_id=pl.int_range(1, pl.len() + 1),
-        suppressed=pl.lit(value=False),
-    )
+    columns = {"stack_id": pl.int_range(1, pl.len() + 1), "suppressed": pl.lit(value=False)}
+    table = table.with_columns(as_lists(flat, len(counts)).alias("frames"), **columns)
     return conform(table, STACKS), cut

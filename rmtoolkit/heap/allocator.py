@@ -50,27 +50,13 @@ def collect_glibc(text: str, rows: Rows) -> None:
     for number, document in enumerate(allocators.glibc_documents(text)):
         for arena in document.arenas:
             kept = _purgeable(arena)
-            rows.arenas.append(
-                {
-                    "document": number,
-                    "arena": arena.number,
-                    "allocated_bytes": less(arena.system_bytes, arena.free_bytes),
-                    "active_bytes": less(arena.system_bytes, kept),
-                    "mapped_bytes": arena.system_bytes,
-                    "fragmentation_bytes": less(arena.free_bytes, kept),
-                    "purgeable_bytes": kept,
-                }
-            )
-            rows.bins.extend(
-                {
-                    "document": number,
-                    "arena": arena.number,
-                    "size_bytes": largest,
-                    "free_blocks": count,
-                    "fragmentation_bytes": total - _whole_pages(count, total),
-                }
-                for largest, count, total in arena.chunks
-            )
+            whole, free = arena.system_bytes, arena.free_bytes
+            told = {"allocated_bytes": less(whole, free), "active_bytes": less(whole, kept), "mapped_bytes": whole}
+            told |= {"fragmentation_bytes": less(free, kept), "purgeable_bytes": kept}
+            rows.arenas.append({"document": number, "arena": arena.number, **told})
+            for largest, count, total in arena.chunks:
+                gaps = {"free_blocks": count, "fragmentation_bytes": total - _whole_pages(count, total)}
+                rows.bins.append({"document": number, "arena": arena.number, "size_bytes": largest, **gaps})
         # The end of an arena is not all that could go back, and what lies in between only malloc_info tells.
         purgeable = plus(*map(_purgeable, document.arenas)) if document.arenas else None
         mapped = plus(document.system_bytes, document.mapped_bytes)

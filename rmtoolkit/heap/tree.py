@@ -259,11 +259,9 @@ def read_curves(found: Curves) -> Readings:
     by_chance = (found.sample_bytes > 1) & ((1 - lasts) * np.sqrt(seen) < _BY_CHANCE * (1 + lasts))
     enough = (_MATERIAL if found.blocks.any() else _TOLD) * found.size.sum(axis=0).max()
     steadily = (steady > _HARDLY * growth) & goes_on & (growth >= enough)
-    reading = np.select(
-        [(steadily & ~slows) | (doubles & (growth >= enough)), steadily & by_chance, steadily, growth > 0],
-        ["grows", "rises", "fills", "grew"],
-        "held",
-    )
+    grows = (steadily & ~slows) | (doubles & (growth >= enough))
+    said = {"grows": grows, "rises": steadily & by_chance, "fills": steadily, "grew": growth > 0}
+    reading = np.select([*said.values()], [*said], "held")
     return Readings(reading, growth, blocks, seconds, steadiness, held)
 
 

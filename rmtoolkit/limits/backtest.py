@@ -333,11 +333,8 @@ def weeks_of(
     whole = week.join(known.select(*WORKLOAD, "growing", "pods"), on=WORKLOAD, nulls_equal=True)
     whole = beside(beside(whole, said, WORKLOAD), came, WORKLOAD)
     rows = [beside(whole, limits, WORKLOAD).with_columns(arm=pl.lit(name)) for name, limits in arms.items()]
-    weeks = pl.concat(rows).with_columns(
-        week=pl.lit(origin),
-        oom=pl.col("needed_bytes") > pl.col("limit_bytes"),
-        slack=1 - pl.col("mean_bytes") / pl.col("limit_bytes"),
-    )
+    needed, mean, limit = (pl.col(f"{name}_bytes") for name in ("needed", "mean", "limit"))
+    weeks = pl.concat(rows).with_columns(week=pl.lit(origin), oom=needed > limit, slack=1 - mean / limit)
     return {"weeks": conform(weeks, WEEKS)}
 
 

@@ -107,11 +107,9 @@ def _peaks_vpa(used: pl.DataFrame, killed: pl.DataFrame) -> pl.DataFrame:
     values = used["used_bytes"].to_numpy()
     highest = np.maximum.reduceat(values, day) if day.size else values
     peaks = windows[day].with_columns(peak_bytes=pl.Series(highest, dtype=pl.Int64))
-    peaks = (
-        pl.concat([peaks, pl.DataFrame(_bumps(used, killed), peaks.schema, orient="row")])
-        .group_by("workload_row", "container_id", "first", "window", maintain_order=True)
-        .agg(pl.col("peak_bytes").max())
-    )
+    peaks = pl.concat([peaks, pl.DataFrame(_bumps(used, killed), peaks.schema, orient="row")])
+    of_window = peaks.group_by("workload_row", "container_id", "first", "window", maintain_order=True)
+    peaks = of_window.agg(pl.col("peak_bytes").max())
     end = pl.col("first") + (pl.col("window") + 1) * DAY_MILLISECONDS
     half = DAY_MILLISECONDS // 2
     reference = (pl.col("window_end").min().over("workload_row") + half) // DAY_MILLISECONDS * DAY_MILLISECONDS

@@ -546,11 +546,8 @@ def _of_scores(need: Need, limit: float, scores: Scores) -> Risk:
     low, high = wilson(chance, 1 / (scores.swing + 1 / max(scores.workloads, 1)))
     low, high = min(low, chance), max(high, chance)
     certified = above > 0
-    because = (
-        "based on past week-to-week comparisons"
-        if above
-        else "no comparison went so high: the chance may be anything below"
-    )
+    beyond = "no comparison went so high: the chance may be anything below"
+    because = "based on past week-to-week comparisons" if above else beyond
     if (need.history_seconds or 0.0) < SHORTEST.total_seconds():
         because = "the history is shorter than an hour, and counted as an hour: the true chance is higher"
         certified, high = False, 1.0
@@ -615,11 +612,8 @@ def _of_kills(need: Need, limit: float, found: Risk) -> Risk:
     if found.week is not None and found.week >= week:
         return found
     slow, fast = (-math.expm1(-days / _watched(need) * _WEEK) for days in _count_range(need.killed_days))
-    because = (
-        "it was OOM killed at this limit or a higher one"
-        if limit <= killed
-        else "it was OOM killed below: how much it needed was never seen"
-    )
+    below = "it was OOM killed below: how much it needed was never seen"
+    because = "it was OOM killed at this limit or a higher one" if limit <= killed else below
     day, month = max(day, found.day or 0.0), max(month, found.month or 0.0)
     low, high = min(share * slow, week), max(worst * fast, week)
     return Risk(

@@ -189,11 +189,8 @@ def _without_strays(frame: pl.DataFrame) -> pl.DataFrame:
         block = (~row & ~node).cum_sum()
         among = (node.cum_sum().over(block) > 0) & (node.cum_sum(reverse=True).over(block) > 0)
         is_node = pl.coalesce(is_node, among)
-    fits = (
-        pl.when(pl.col("layout").is_null())
-        .then(pl.col("cells").is_between(1, 3))
-        .otherwise(pl.col("cells") == pl.col("layout").str.count_matches(" ") + 1)
-    )
+    cells, wanted = pl.col("cells"), pl.col("layout").str.count_matches(" ") + 1
+    fits = pl.when(pl.col("layout").is_null()).then(cells.is_between(1, 3)).otherwise(cells == wanted)
     return frame.with_columns(
         kind=pl.when(row & is_node.fill_null(value=False))
         .then(int(Line.NODE))

@@ -239,10 +239,9 @@ def shaped(texts: pl.Series) -> pl.DataFrame:
     frame = frame.with_columns(usable=pl.col("hour").is_not_null() & ~another & ~half_day)
     hour, minute, second = (pl.col(name).cast(pl.Int64) for name in ("hour", "minute", "second"))
     fraction = pl.concat_str(pl.col("fraction").fill_null(""), pl.lit("000")).str.slice(0, 3).cast(pl.Int64)
-    return frame.select(
-        shape=pl.when("usable").then(pl.concat_str("before", pl.lit("00:00:00"), "after")).otherwise("text"),
-        of_day=pl.when("usable").then(((hour * 60 + minute) * 60 + second) * 1000 + fraction),
-    )
+    shape = pl.when("usable").then(pl.concat_str("before", pl.lit("00:00:00"), "after")).otherwise("text")
+    of_day = pl.when("usable").then(((hour * 60 + minute) * 60 + second) * 1000 + fraction)
+    return frame.select(shape=shape, of_day=of_day)
 
 
 _EPOCH_TIMELINE: Final = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - a wall clock, no instant

@@ -136,14 +136,10 @@ def _series(found: Assessment, row: Row) -> tuple[list[dict[str, str]], int, int
             ("kube_pod_container_status_restarts_total", labels, counted),
             ("kube_pod_container_status_last_terminated_reason", {**labels, "reason": "OOMKilled"}, reason),
         ]
-        series += [
-            {
-                "series": f"{metric}{_matchers(told)}",
-                "values": " ".join("_" if one is None else str(one) for one in row),
-            }
-            for metric, told, row in known
-            if any(value is not None for value in row)
-        ]
+        for metric, told, taken in known:
+            if any(value is not None for value in taken):
+                values = " ".join("_" if one is None else str(one) for one in taken)
+                series.append({"series": f"{metric}{_matchers(told)}", "values": values})
     return series, length, step
 
 

@@ -100,11 +100,8 @@ def plot_over_time(heap: HeapProfile, suspects: pl.DataFrame) -> tuple[_plot.Plo
     levels = np.array(parts)
     top = max(top, float(resident[1].max()) if resident is not None else 0.0, 1.0)
 
-    plot = _plot.Plot(
-        _plot.Scale(begin, max(end, begin + 1e-9), _LEFT, _RIGHT),
-        _plot.Scale(0, top, _BASE, _TOP),
-        _plot.Box(0, 0, WIDTH, HEIGHT),
-    )
+    across, up = _plot.Scale(begin, max(end, begin + 1e-9), _LEFT, _RIGHT), _plot.Scale(0, top, _BASE, _TOP)
+    plot = _plot.Plot(across, up, _plot.Box(0, 0, WIDTH, HEIGHT))
     plot.left_axis(_plot.memory_ticks(top))
     plot.bottom_axis(_timed(begin, end) if timed else _counted(begin, end), marks=False)
     below = "since the recording began" if timed else "snapshots, in the order in which they were taken"

@@ -39,11 +39,8 @@ class Event(Struct, frozen=True):
 
 
 def steps(settings: pl.DataFrame, kind: str, start: int, until: int) -> tuple[tuple[int, int, int], ...]:
-    mine = settings.filter(kind=kind).select(
-        pl.max_horizontal(pl.col("start").to_physical(), start),
-        pl.col("end").to_physical().fill_null(until),
-        "value_bytes",
-    )
+    begin, end = pl.max_horizontal(pl.col("start").to_physical(), start), pl.col("end").to_physical().fill_null(until)
+    mine = settings.filter(kind=kind).select(begin, end, "value_bytes")
     return tuple(mine.filter(pl.col("end") > pl.col("start")).iter_rows())
 
 

@@ -112,23 +112,14 @@ def merge(table: pl.DataFrame, decoded: Decoded) -> Merged:
 def _lives(table: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Find which container took the place of which; say from when on a series is no longer believed."""
     started = pl.col("value") * 1000
+    exact = started.filter((pl.col("role") == "start_time_seconds") & started.is_finite()).first()
+    near = pl.col("exact").is_between(pl.col("first") - _identity.LOOKBACK_MILLISECONDS, pl.col("first"))
     several = (
         table.filter(pl.col("life").is_not_null())
         .group_by("entity", "life")
-        .agg(
-            pl.col("first").min(),
-            pl.col("last").max(),
-            pl.col("count").sum(),
-            exact=started.filter((pl.col("role") == "start_time_seconds") & started.is_finite()).first(),
-        )
+        .agg(pl.col("first").min(), pl.col("last").max(), pl.col("count").sum(), exact=exact)
         .filter(pl.len().over("entity") > 1)
-        .with_columns(
-            exact=pl.when(
-                pl.col("exact").is_between(pl.col("first") - _identity.LOOKBACK_MILLISECONDS, pl.col("first"))
-            )
-            .then(pl.col("exact").cast(pl.Int64))
-            .otherwise("first")
-        )
+        .with_columns(exact=pl.when(near).then(pl.col("exact").cast(pl.Int64)).otherwise("first"))
         .sort("entity", "first", "exact", "last", "life")
     )
     changes: list[tuple[int, int, int]] = []
