@@ -373,13 +373,9 @@ def _happened(part: Recording, end: pl.DataFrame) -> pl.DataFrame:
         )
     )
     known = names.group_by(*WORKLOAD, maintain_order=True).agg(running=pl.col("running").drop_nulls().last())
-    return beside(known, told, WORKLOAD).select(
-        *WORKLOAD,
-        pl.col("kills", "kills_7d").fill_null(0),
-        *("last_kill", "released", "limit_changed"),
-        version=pl.coalesce("detail", "running"),
-        kills_since=pl.when(pl.col("limit_changed").is_not_null()).then("kills_since"),
-    )
+    kills, since = pl.col("kills", "kills_7d").fill_null(0), pl.col("limit_changed").is_not_null()
+    latest = {"version": pl.coalesce("detail", "running"), "kills_since": pl.when(since).then("kills_since")}
+    return beside(known, told, WORKLOAD).select(*WORKLOAD, kills, "last_kill", "released", "limit_changed", **latest)
 
 
 def with_words(rows: pl.DataFrame) -> pl.DataFrame:

@@ -468,16 +468,9 @@ def _stacks(
 ) -> tuple[pl.DataFrame, pl.DataFrame, int]:
     (pointers, parents), (sizes, traces) = tables.traces(), tables.infos()
     blocks = {"live_blocks": counts[:, 0] - counts[:, 1], "peak_blocks": at_peak[:, 0] - at_peak[:, 1]}
-    entries = pl.DataFrame(
-        {
-            "stack_id": np.where(traces <= len(pointers), traces, 0),
-            "allocations": counts[:, 0],
-            "temporary": temporaries,
-            **blocks,
-            **{name.replace("blocks", "bytes"): amounts * sizes for name, amounts in blocks.items()},
-            "allocated_bytes": counts[:, 0] * sizes,
-        }
-    )
+    held = blocks | {name.replace("blocks", "bytes"): amounts * sizes for name, amounts in blocks.items()}
+    made = {"allocations": counts[:, 0], "temporary": temporaries, "allocated_bytes": counts[:, 0] * sizes}
+    entries = pl.DataFrame({"stack_id": np.where(traces <= len(pointers), traces, 0), **made, **held})
     stacks = entries.group_by("stack_id").sum().filter(pl.col("allocations") > 0).sort("stack_id")
     rows, steps, cut = walk(stacks["stack_id"].to_numpy(), pointers, parents)
     table = FrameTable()

@@ -204,13 +204,10 @@ def _grown(heap: HeapProfile) -> pl.DataFrame:
 def _table(heap: HeapProfile, numbered: pl.DataFrame, names: list[str], said: Readings | None) -> pl.DataFrame:
     joined = beside(heap.stacks.join(numbered, on="stack_id", maintain_order="left"), _grown(heap), "stack_id")
     biggest = joined.sort("grown", "live_bytes", "peak_bytes", "allocations", descending=True, nulls_last=True)
-    totals = biggest.group_by("group", maintain_order=True).agg(
-        pl.col("file", "line", "origin", "through", "stack_id").first(),
-        pl.col("live_bytes").sum().alias("live_at_end_bytes"),
-        pl.col("peak_bytes").sum(),
-        *map(known_sum, ("allocations", "temporary")),
-        pl.len().alias("stacks"),
-    )
+    place = pl.col("file", "line", "origin", "through", "stack_id").first()
+    amounts = (pl.col("live_bytes").sum().alias("live_at_end_bytes"), pl.col("peak_bytes").sum())
+    counts = (*map(known_sum, ("allocations", "temporary")), pl.len().alias("stacks"))
+    totals = biggest.group_by("group", maintain_order=True).agg(place, *amounts, *counts)
     table = beside(pl.DataFrame({"group": range(len(names)), "function": names}), totals, "group")
     if said is None:
         # A program that ended and gave back all of its own: its peak tells what it held.
