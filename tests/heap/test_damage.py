@@ -408,3 +408,14 @@ def test_circles_and_forward_references_end(tmp_path: Path) -> None:
         heap = rm.read_heaptrack(file)
     assert heap.summary.allocations == 2
     assert heap.stacks.select(pl.col("frames").list.len().max()).item() <= 3
+
+
+@pytest.mark.parametrize("stamp", ["c zz", "c", "c -5", "c 10000000000"])
+def test_a_time_that_cannot_be_is_left_out_and_moves_none(stamp: str, tmp_path: Path) -> None:
+    """A stamp of heaptrack that is no number, is below zero or too large is a damaged line, and not an early time."""
+    file = tmp_path / "unnamed"
+    file.write_text(f"v 10500 3\nX ./api\na 10 0\n+ 0\n{stamp}\n+ 0\nc 64\n- 0\nc c8\n")
+    with pytest.warns(RmtoolkitWarning, match="left out 1 line that is damaged"):
+        heap = rm.read_heap(file)
+    assert heap.timeline["time_seconds"].to_list() == [0.1, 0.2]
+    assert dict(heap.report.left_out) == {"lines that are damaged": 1}
