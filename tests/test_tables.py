@@ -138,6 +138,7 @@ ROWS = st.lists(
 WIDE = {"time": pl.Int64, "pod": pl.String, "rss_bytes": pl.Int64, "load": pl.Float64}
 
 
+@pytest.mark.filterwarnings("ignore:.* may have lost bits")
 @given(ROWS)
 def test_polars_lazy_and_pandas_frames_agree(rows: list[dict[str, Any]]) -> None:
     """The same table gives the same recording, whoever holds it."""
