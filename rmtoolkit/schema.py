@@ -46,7 +46,9 @@ NO_TIME: Final = "rows without a readable time"
 _REPORTS: Final = texts("words")["reports"]
 PODMAN, ANEW, LESS, BARE, PARTS = (str(_REPORTS[name]) for name in ("podman", "anew", "less", "bare", "parts"))
 NO_CONTAINER: Final = "rows of no known container"
-LOST_ROWS: Final = (NO_TIME, NO_CONTAINER, NO_TIMES, NO_PAIR, ANEW)
+ASTRAY: Final = "rows with a damaged quotation mark"
+CUT: Final = "objects that are cut off or damaged"
+LOST_ROWS: Final = (NO_TIME, NO_CONTAINER, NO_TIMES, NO_PAIR, ANEW, ASTRAY, CUT)
 #: What stands behind the names of containers that somebody should look at.
 DOUBTS = SUM, SWAPPED, BITS, UNIT = tuple(str(_REPORTS[name]) for name in ("sum", "swapped", "bits", "unit"))
 NO_LIMITS: Final = "limits below 1 MiB, in which nothing runs, or beyond any machine, taken as unknown"

@@ -51,6 +51,9 @@ _SAID: Final = re.compile(r"(?m)^#[ \t]*(\w+)[ \t]*[:=][ \t]*(\S+)[ \t]*$")
 _DEFAULT: Final = re.compile(r"(?m)^#default,.*$")
 #: A cell in quotes, as a spreadsheet keeps text; a line of signs below a head; the pair that Docker writes.
 _QUOTED, _RULER, _PAIR = r'^=?"\s*(.*?)\s*"$', re.compile(r"\n[-+|=:][-+|=: \t]*+(?=\n)"), r"^(.*\d.*?)\s*/\s*(\d.*)$"
+#: A line that says nothing: a spreadsheet leaves the delimiters of its empty cells.
+_NOTHING: Final = " \t\r\u00a0,;|"
+_LINES_OF_NOTHING: Final = re.compile(rf"\n[{_NOTHING}]*+(?=\n)")
 #: The last of several words of a head.
 _LAST_WORD: Final = re.compile(r"(?:^|[\s:(])([a-zA-Z]+?)(s?)\)?$")
 #: An amount that says that it is of bytes; and what those of a machine are whole numbers of.
@@ -63,7 +66,6 @@ _NAME_THEM: Final = "Or name columns: metrics={'its_name': 'rss_bytes'}, one for
 #: Columns of text that say whose a row is: which metric, and tags of Datadog.
 _METRIC_HEADS: Final = ("metric", "metric_name", "metric name", "__name__", "query", "_field", "countername")
 _DELIMITERS: Final = ",;\t|"
-_ASTRAY: Final = "rows with a damaged quotation mark"
 #: Longer heads of one column are prose.
 _LONGEST_HEAD: Final = 2000
 #: The console of CloudWatch says in lines of their own what each column is; these are looked at.
@@ -120,12 +122,14 @@ def read_table(
             table, left_out[NO_NUMBERS], more = _typed(_pairs_apart(table), asked)
             table, units = _in_bytes(table, metrics)
             notes += (*more, *units)
-            recording = normalise(*take_apart(table, None, str(path)), workload_pattern=workload_pattern)
+            *frames, report = take_apart(table, None, str(path))
+            report = report.more(left_out=+left_out)
+            recording = normalise(*frames, report, workload_pattern=workload_pattern)
     except ColumnError as error:
         hint = f"{error} {_NAME_THEM}" if "The frame has no" in str(error) else str(error)
         raise ReadError.at(path, found="another table", expected=_EXPECTED, hint=hint) from error
     axis = recording.report.time_axis
-    extra = Report(found=tuple(seen), unseen=tuple(unseen), left_out=+left_out, time_axis=axis)
+    extra = Report(found=tuple(seen), unseen=tuple(unseen), time_axis=axis)
     extra = _files.noted(extra, [path], notes)
     recording = replace(recording, report=extra.joined(recording.report))
     _files.check_samples(recording, quote_path(path))
@@ -146,11 +150,11 @@ def _csv(text: str, path: str | os.PathLike[str], left_out: Counter[str]) -> pl.
         names = list(dict.fromkeys(name for row in rows for name in row))
         if len(names) > _MOST_NAMES:
             raise ReadError.at(path, found=f"rows of {len(names):,} names", expected=_EXPECTED)
-        left_out["objects that are cut off or damaged"] += cut
+        left_out[schema.CUT] += cut
         return pl.DataFrame({name: [row.get(name) for row in rows] for name in names})
     if found is None:
         raise ReadError.at(path, found=text.split("\n", 1)[0], expected=_EXPECTED, line=1, hint=_NAME_THEM)
-    heads = found.columns
+    heads, text = found.columns, _LINES_OF_NOTHING.sub("", text.rstrip(_NOTHING))
     columns = [name if name not in heads[:at] else f"{name} ({at + 1})" for at, name in enumerate(heads)]
     if twice := {name for name, column in zip(heads, columns, strict=True) if name != column and column_of(name)[0]}:
         warn(f"{quote_path(path)}: of several columns {', '.join(map(quote, sorted(twice)))} the first was read.")
@@ -193,9 +197,9 @@ def _cells(
     # A quotation mark that opens or closes no cell takes what follows with it, up to the next one or the end.
     sound, lost = _sound_rows(text, found)
     if lost > len(sound):
-        said = counted(lost, _ASTRAY)
+        said = counted(lost, schema.ASTRAY)
         raise ReadError.at(path, found=f"{said} among {len(sound):,} others", expected=_EXPECTED)
-    left_out[_ASTRAY] += lost
+    left_out[schema.ASTRAY] += lost
     return pl.read_csv(io.StringIO("\n".join(sound)), **form) if lost or table is None else table
 
 
@@ -244,7 +248,8 @@ def _without_preamble(text: str) -> str:
 
 def head_of(text: str) -> Head | None:
     """Read the beginning of a text as the head of a table: names with a time among them, and rows that fit below."""
-    lines = _without_preamble(text).split("\n", _LINES_OF_HEAD)[:_LINES_OF_HEAD]
+    near = _without_preamble(text).split("\n", 2 * _LINES_OF_HEAD)[: 2 * _LINES_OF_HEAD]
+    lines = [line for line in near if line.strip(_NOTHING)][:_LINES_OF_HEAD] or [""]
     if lines[0].startswith(("{", "[")):  # JSON, whose one line may be all there is
         return None
     for delimiter in _DELIMITERS:
@@ -625,6 +630,5 @@ def _read_series(
         said = next((text for head in series for text in table[head].drop_nulls()[:1]), "nothing")
         raise ReadError.at(path, found=said, expected="amounts of memory, such as 300 MiB")
     own = {name: name for name in _metrics.NAMEABLE}
-    recording = saved.read_series(columns, path, meant._replace(metrics={**own, **meant.metrics}))
-    extra = _files.noted(Report(left_out=+left_out), [path], notes)
-    return replace(recording, report=recording.report.joined(extra))
+    about = _files.noted(Report(left_out=+left_out), [path], notes)
+    return saved.read_series(columns, path, meant._replace(metrics={**own, **meant.metrics}), about)

@@ -371,7 +371,10 @@ def _recorded(decoded: Decoded, files: list[Path], meant: _metrics.Meant, report
 
 
 def read_series(
-    series: Sequence[tuple[dict[str, str], NDArray[np.int64], NDArray[np.float64]]], file: Path, meant: _metrics.Meant
+    series: Sequence[tuple[dict[str, str], NDArray[np.int64], NDArray[np.float64]]],
+    file: Path,
+    meant: _metrics.Meant,
+    report: Report,
 ) -> Recording:
     """Make a recording of the series of a file, labels, times in milliseconds and values, as of a saved answer."""
     stem = _stem(file)
@@ -381,7 +384,7 @@ def read_series(
         [str(file)] * len(series),
         *stacked([(times, values) for _, times, values in series]),
     )
-    return _recorded(decoded.where(decoded.counts > 0), [file], meant, Report(sources=(str(file),)))
+    return _recorded(decoded.where(decoded.counts > 0), [file], meant, replace(report, sources=(str(file),)))
 
 
 def _stem(file: Path) -> str:
