@@ -833,12 +833,33 @@ def test_a_quotation_mark_gone_astray_costs_its_row_alone(
     with pytest.warns(RmtoolkitWarning, match="left out 1 row with a damaged quotation mark"):
         found = rm.read(file)
     assert found.report.left_out == {"rows with a damaged quotation mark": 1}
+    assert found.report.dropped_share == pytest.approx(1 / 20)
     assert found.samples["working_set_bytes"].to_list() == [100 * MI + at for at in range(20) if at != 7]
     assert found.containers["pod"].to_list() == ["api-0"]
     file.write_text("\n".join([head, *wrong]) + "\n")
     if damaged == '"api-0"x':
         with pytest.raises(ReadError, match="Could not read"):
             rm.read(file)
+
+
+@pytest.mark.parametrize("nothing", ["", "   ", "\t", ",,", ";;", " , ,", "\u00a0"])
+@pytest.mark.parametrize("head", ["time,pod,rss_bytes", "time,\"rss_bytes{pod='api-0'}\",note"])
+def test_a_line_that_says_nothing_is_no_row(tmp_path: Path, nothing: str, head: str) -> None:
+    """Wherever it stands, above the table, below its head, between rows or at the end, it is nothing that was lost."""
+    is_wide = "note" in head
+    head = head.replace("'api-0'", '""api-0""')
+    rows = [
+        f"{SECONDS + 60 * at},{100 * MI + at},x" if is_wide else f"{SECONDS + 60 * at},api-0,{100 * MI + at}"
+        for at in range(9)
+    ]
+    file = tmp_path / "table.csv"
+    for lines in ([nothing, head, *rows], [head, nothing, *rows], [head, *rows[:4], nothing, *rows[4:], nothing]):
+        for end in ("\n", "\r\n"):
+            file.write_text(end.join(lines), newline="")
+            recording = rm.read(file)
+            assert recording.samples["rss_bytes"].to_list() == [100 * MI + at for at in range(9)]
+            assert recording.containers["pod"].to_list() == ["api-0"]
+            assert not recording.report.left_out
 
 
 @pytest.mark.parametrize("pod", ["api-0", '"api-0"', '{pod="api-0"}', '"api\n0, of two lines"', '"a ""b"""'])

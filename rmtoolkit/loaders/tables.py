@@ -123,7 +123,7 @@ def read_table(
             table, units = _in_bytes(table, metrics)
             notes += (*more, *units)
             *frames, report = take_apart(table, None, str(path))
-            report = report.more(left_out=+left_out)
+            report = Report(left_out=+left_out, time_axis=report.time_axis).joined(report)
             recording = normalise(*frames, report, workload_pattern=workload_pattern)
     except ColumnError as error:
         hint = f"{error} {_NAME_THEM}" if "The frame has no" in str(error) else str(error)
