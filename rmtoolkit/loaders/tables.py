@@ -122,9 +122,9 @@ def read_table(
             table, left_out[NO_NUMBERS], more = _typed(_pairs_apart(table), asked)
             table, units = _in_bytes(table, metrics)
             notes += (*more, *units)
-            *frames, report = take_apart(table, None, str(path))
+            containers, samples, events, report = take_apart(table, None, str(path))
             report = Report(left_out=+left_out, time_axis=report.time_axis).joined(report)
-            recording = normalise(*frames, report, workload_pattern=workload_pattern)
+            recording = normalise(containers, samples, events, report, workload_pattern=workload_pattern)
     except ColumnError as error:
         hint = f"{error} {_NAME_THEM}" if "The frame has no" in str(error) else str(error)
         raise ReadError.at(path, found="another table", expected=_EXPECTED, hint=hint) from error
