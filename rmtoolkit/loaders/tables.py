@@ -631,4 +631,4 @@ def _read_series(
         raise ReadError.at(path, found=said, expected="amounts of memory, such as 300 MiB")
     own = {name: name for name in _metrics.NAMEABLE}
     about = _files.noted(Report(left_out=+left_out), [path], notes)
-    return saved.read_series(columns, path, meant._replace(metrics={**own, **meant.metrics}), about)
+    return saved.read_labelled(columns, path, meant._replace(metrics={**own, **meant.metrics}), about)

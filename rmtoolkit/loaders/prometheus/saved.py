@@ -370,7 +370,7 @@ def _recorded(decoded: Decoded, files: list[Path], meant: _metrics.Meant, report
     return recording
 
 
-def read_series(
+def read_labelled(
     series: Sequence[tuple[dict[str, str], NDArray[np.int64], NDArray[np.float64]]],
     file: Path,
     meant: _metrics.Meant,
