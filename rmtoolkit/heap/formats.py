@@ -424,8 +424,8 @@ def read_series(
     path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
     read: Callable[[str | os.PathLike[str]], HeapProfile],
     expected: str,
-    binary: Paths | None = None,
-    debug: Paths | None = None,
+    binary: Paths | None,
+    debug: Paths | None,
 ) -> HeapProfile:
     if isinstance(path, str | os.PathLike):
         here = Path(path)
