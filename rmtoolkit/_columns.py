@@ -30,6 +30,7 @@ _IN_FULL: Final = re.compile(r"(?<![a-z])(kilo|mega|giga|tera|kibi|mebi|gibi|teb
 #: No service has less memory than this, and few have more.
 _LEAST_BYTES, _MOST_BYTES = 1 << 20, 1 << 36
 _PAGE: Final = 4096
+_NO_NAME: Final = r"^\s|\s$|^(?:NULL|N/A|NaN|None|<none>|<null>|<NA>|\\N)?$"
 #: A written time that names its zone, or a number.
 ZONED: Final = r"(?i)\d:\d\d.*(Z|UTC|GMT|[+-]\d\d(:?\d\d)?)\s*$|^\s*[\d.]+\s*$"
 #: What no memory of a process or a container is told by alone: machines have such amounts too.
@@ -118,9 +119,9 @@ def take_apart(
     given = refuse_other_clocks(table["time"]).drop_nulls().to_physical()
     time = as_time(pl.col("time"), table.schema["time"])
     table = table.with_columns(*(pl.col(name).cast(pl.String) for name in texts), time=time)
-    # Blanks around a name say nothing, and an empty one is none.
-    blank = [name for name in texts if table[name].unique().str.contains(r"^\s|\s$|^$").any()]
-    table = table.with_columns(pl.col(blank).str.strip_chars().replace("", None))
+    # Blanks around a name say nothing, and an empty one is none, as databases and pandas write it in words, too.
+    blank = [name for name in texts if table[name].unique().str.contains(_NO_NAME).any()]
+    table = table.with_columns(pl.col(blank).str.strip_chars().str.replace(_NO_NAME, "").replace("", None))
     if table.height and table["time"].null_count() == table.height:
         # A number: polars cannot show each of its instants.
         shown = quote(given[0]) if given.len() else "nulls"
@@ -158,7 +159,9 @@ def take_apart(
         warn(f"I{notes[-1][1:]}: every second value is of another level. Hint: name their containers in a column pod.")
     report = schema.Report(
         sources=(source,),
-        found=("restarts",) if "restarts_total" in table.columns else (),
+        found=tuple(
+            kind for kind, name in zip(("restarts", "OOM kills"), _TOTALS, strict=True) if name in table.columns
+        ),
         left_out={reason: count for reason, count in left_out.items() if count},
         unusable=schema.in_doubt(*unusable),
         warnings=(*notes, *parted, *([f"columns not used: {', '.join(map(quote, ignored))}"] if ignored else [])),
@@ -264,7 +267,7 @@ def _from_pandas(frame: pd.DataFrame) -> pl.DataFrame:
     try:
         return pl.from_pandas(frame.set_axis(frame.columns.map(str), axis=1))
     except (TypeError, ValueError) as error:
-        msg = f"The pandas frame cannot be read: {error}. Hint: give each column one type."
+        msg = f"The pandas frame cannot be read: {error}. Hint: give each column one type and a name of its own."
         raise ColumnError(msg) from error
 
 

@@ -34,6 +34,7 @@ from rmtoolkit.recording import (
     as_parquet,
     concat,
     containers_of,
+    doubt,
     doubtful_amounts,
     frames_of,
     has,
@@ -42,8 +43,20 @@ from rmtoolkit.recording import (
     parted,
     seldom_seen,
     stamp_of,
+    under_several_ids,
 )
-from rmtoolkit.schema import BYTE_SIGNALS, CONTAINERS, EVENTS, IDENTITY, SAMPLES, SIGNALS, Report, empty, in_doubt
+from rmtoolkit.schema import (
+    AT_ONCE,
+    BYTE_SIGNALS,
+    CONTAINERS,
+    EVENTS,
+    IDENTITY,
+    SAMPLES,
+    SIGNALS,
+    Report,
+    empty,
+    in_doubt,
+)
 from rmtoolkit.text import stamp
 
 if TYPE_CHECKING:
@@ -61,6 +74,7 @@ _STORE_TRIES: Final = 8
 _PLACE: Final = re.compile(r"bucket=(\d+)[/\\]([0-9-]+)\.parquet$")
 #: What tells a workload from others; the containers of a file are sorted by it first.
 _WORKLOAD = IDENTITY[:3]
+_NAMED: Final = (*IDENTITY, "workload_inferred")
 #: Stretches of time that a line names.
 _SHOWN: Final = 3
 FILE: Final = "pulls.json"
@@ -70,10 +84,7 @@ Span = tuple[Instant, Instant]
 _ALIKE: Final = 2
 _HOUR: Final = dt.timedelta(hours=1)
 _TELLING: Final = 30
-_UNSURE: Final = (
-    "may go on what the lake has under another name, since a label began or ceased to tell containers apart: nothing "
-    "shows which is which; its history is cut there, and what both have counts twice"
-)
+_UNSURE, _UNCOUNTED = (str(text.texts("words")["reports"][name]) for name in ("unsure", "uncounted"))
 
 
 def bucket_of(cluster: str | None, namespace: str | None, workload: str | None, buckets: int) -> int:
@@ -223,9 +234,9 @@ def added(file: Place, new: Recording, events_within: tuple[dt.datetime, dt.date
 
 
 def known(found: Recording, before: pl.DataFrame) -> pl.DataFrame:
-    rows = _tables.beside(found.samples, found.containers.select("container_id", *IDENTITY), "container_id")
-    timed = rows.select(*IDENTITY, "time", *BYTE_SIGNALS, source=pl.lit(found.report.sources, pl.List(pl.String())))
-    return pl.concat([before.select(IDENTITY), timed], how="diagonal")
+    rows = _tables.beside(found.samples, found.containers.select("container_id", *_NAMED), "container_id")
+    timed = rows.select(*_NAMED, "time", *BYTE_SIGNALS, source=pl.lit(found.report.sources, pl.List(pl.String())))
+    return pl.concat([before.select(_NAMED), timed], how="diagonal")
 
 
 def samples_of(part: Recording) -> dict[str, pl.DataFrame]:
@@ -267,10 +278,28 @@ def _pairs(containers: pl.DataFrame, samples: pl.DataFrame, there: pl.DataFrame)
     return pairs.select(*key, mine, theirs, "same", "is_still", kin=kin)
 
 
+def _named_in_part(recording: Recording, there: pl.DataFrame) -> tuple[Recording, int]:
+    """Give what says less the names of the only one there that says more; count those that may be others there."""
+    mine, old = recording.containers, there.select(_NAMED).unique(maintain_order=True)
+    filled = _tables.fill_in(pl.concat([mine, old], how="diagonal"))
+    named = filled.head(mine.height).with_columns(mine["cluster"])
+    # An id is looked up as well when the lake is read.
+    old = old.with_columns(filled["pod_uid"].tail(old.height))
+    both = named.join(old, on=["cluster", "pod", "container"], nulls_equal=True, suffix="_known").drop_nulls("pod")
+    unsaid = {name: pl.any_horizontal(pl.col(name, f"{name}_known").is_null()) for name in ("namespace", "pod_uid")}
+    unsaid["workload"] = pl.any_horizontal(pl.col("workload_inferred", "workload_inferred_known"))
+    differs = {name: pl.col(name).ne_missing(pl.col(f"{name}_known")) for name in unsaid}
+    may_be = both.filter(*(~differs[name] | gap for name, gap in unsaid.items()), pl.any_horizontal(*differs.values()))
+    doubtful = may_be["container_id"].n_unique()
+    return recording if named.equals(mine) else together([replace(recording, containers=named)]), doubtful
+
+
 def as_known(recording: Recording, there: pl.DataFrame) -> Recording:
     """Call containers as those of a lake that have the same samples; say of how many nobody can tell."""
     if there.is_empty():
         return recording
+    recording, doubtful = _named_in_part(recording, there)
+    there = there.join(recording.containers, on=IDENTITY[1:], how="semi", nulls_equal=True)
     times = there.select(pl.col("time").min(), pl.col("time").max().alias("last")).row(0)
     samples = recording.window(*times).samples if times[0] else empty(SAMPLES)
     containers, report, pairs = recording.containers, recording.report, _pairs(recording.containers, samples, there)
@@ -292,7 +321,13 @@ def as_known(recording: Recording, there: pl.DataFrame) -> Recording:
         if nameless and itself["same"].null_count():
             places = [*place_names([*sorted(sources), *new]).values()] if sources else [new[0], ""]
             report = replace(report, warnings=(*report.warnings, *as_one(places)))
-    if unsure := unknown["container_id"].n_unique():
+    begun = containers.join(there, on=IDENTITY, how="semi", nulls_equal=True)
+    begun = begun.join(there.drop_nulls("time"), on=IDENTITY, how="anti", nulls_equal=True)
+    if begun.height and {"restarts", "OOM kills"} & {*report.found}:
+        said = f"{text.count(begun.height, 'container')} {_UNCOUNTED}"
+        warn(text.sentence(said))
+        report = report.more(warnings=(said,))
+    if unsure := unknown["container_id"].n_unique() + doubtful:
         report = report.more(unusable=in_doubt(f"{text.count(unsure, 'container')} {_UNSURE}"))
     # What is new goes where others of its cluster go, unless two would then be one.
     met = {*pairs["container_id"]}
@@ -379,7 +414,8 @@ def together(found: Sequence[Recording]) -> Recording:
     containers = _tables.with_cadences(frame, samples)
     report = joined(part.report for part in found)
     unusable = dict.fromkeys((*report.unusable, *doubtful_amounts(containers, samples, events)))
-    warnings = dict.fromkeys((*report.warnings, *seldom_seen(stacked)))
+    at_once = doubt(under_several_ids(containers, samples)[0], AT_ONCE)
+    warnings = dict.fromkeys((*report.warnings, *seldom_seen(stacked), *at_once))
     report = replace(report, unusable=tuple(unusable), warnings=tuple(warnings))
     whole = Recording(containers, samples, _tables.tidy_events(events), report)
     kinds = keyed(stacked).select("container_id", "limit_known", "limit_bytes", "request_bytes").unique()

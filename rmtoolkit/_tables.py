@@ -285,7 +285,7 @@ def key_containers(
         workload_kind=pl.coalesce("workload_kind", pl.when(unknown).then(kind)),
         workload_inferred=guessed | pl.col("workload_inferred").fill_null(value=False),
     )
-    frame = frame if settled else _fill_in(frame)
+    frame = fill_in(frame, settled=settled)
     latest = ("limit_bytes", "request_bytes", *schema.CORES, "version")
     known = pl.col("limit_known").any() | pl.col("limit_bytes").is_not_null().any()
     told = {"limit_known": known, "workload_inferred": pl.col("workload_inferred").all()}
@@ -300,12 +300,12 @@ def key_containers(
     return conform(merged, schema.CONTAINERS), merged.select("old_id", "container_id").explode("old_id")
 
 
-def _fill_in(frame: pl.DataFrame) -> pl.DataFrame:
+def fill_in(frame: pl.DataFrame, *, settled: bool = False) -> pl.DataFrame:
+    """Name what is named in part as the only one that says more; of what is settled, ids alone were not."""
     named = pl.col("pod").is_not_null()
     lacking = frame.select((pl.col("namespace", "cluster", "pod_uid").is_null() & named).any()).row(0, named=True)
     for name, place in (
-        ("namespace", ["pod", "container"]),
-        ("cluster", ["namespace", "pod", "container"]),
+        *(() if settled else (("namespace", ["pod", "container"]), ("cluster", ["namespace", "pod", "container"]))),
         ("pod_uid", ["cluster", "namespace", "pod", "container"]),
     ):
         if not lacking[name]:
@@ -318,7 +318,7 @@ def _fill_in(frame: pl.DataFrame) -> pl.DataFrame:
         filled = pl.when(named).then(pl.coalesce(name, "known")).otherwise(name).alias(name)
         frame = beside(frame, known, place).with_columns(filled).drop("known")
     place = ["cluster", "namespace", "pod", "container"]
-    if not frame.select(pl.struct(place).is_duplicated().any()).item():
+    if settled or not frame.select(pl.struct(place).is_duplicated().any()).item():
         return frame
     # An owner that was guessed gives way to the one that is known; two that are known are two containers.
     guessed = pl.col("workload_inferred") | pl.col("workload").is_null()

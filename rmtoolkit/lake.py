@@ -159,7 +159,7 @@ class Lake(Parted):
             with suppress(RmtoolkitError):
                 days = [date for _, date in self._placed().values() if date >= times[0].date()]
                 begin = max(times[0], dt.datetime.combine(min(days, default=dt.date.min), dt.time(), dt.UTC))
-                alike = {name: recording.containers[name].unique() for name in IDENTITY[1:]}
+                alike = {name: recording.containers[name].unique() for name in ("pod", "container")}
                 whole = self._looking(_lake_files.View(equal=alike))
                 there = whole.known(begin, min(times[1], begin + _DAY), _lake_files.beginnings)
                 recording = _lake_files.as_known(recording, there)

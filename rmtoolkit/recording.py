@@ -642,7 +642,7 @@ def normalise(
     report = replace(
         report,
         unusable=(*unusable, *sum_or_not, *doubtful_amounts(frame, rows, found)),
-        warnings=(*warnings, *doubt(above, schema.SWAPPED)),
+        warnings=(*warnings, *doubt(above, schema.SWAPPED), *doubt(under_several_ids(frame, rows)[0], schema.AT_ONCE)),
     )
     told = report.more(left_out=+lost)
     told = replace(told, dropped_share=_dropped_share(told.left_out, rows))
@@ -660,6 +660,16 @@ def seldom_seen(parts: pl.DataFrame) -> Iterator[str]:
     step = pl.col("cadence_seconds")
     far = parts.group_by(schema.IDENTITY, maintain_order=True).agg(far=step.max() > _SELDOM * step.min()).filter("far")
     yield from doubt(far, "seen far less often in one part than in another: if those are means, they hide peaks")
+
+
+def under_several_ids(containers: pl.DataFrame, samples: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Find containers of one name with several ids: those that are there at once, and those that follow each other."""
+    # Elsewhere a uid is a label that was asked for, and tells them apart in so many words.
+    named = containers.filter(pl.col("source") == "docker stats").drop_nulls("pod_uid")
+    told = beside(named, spans(samples), "container_id").drop_nulls("first").sort("first")
+    place = [name for name in schema.IDENTITY if name != "pod_uid"]
+    lap = (pl.col("last").cum_max().shift() - pl.col("first")).dt.total_milliseconds().max().over(place)
+    return told.filter(lap > 0), told.filter(lap <= 0)
 
 
 def doubtful_amounts(containers: pl.DataFrame, samples: pl.DataFrame, events: pl.DataFrame) -> Iterator[str]:

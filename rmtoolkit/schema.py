@@ -50,7 +50,9 @@ ASTRAY: Final = "rows with a damaged quotation mark"
 CUT: Final = "objects that are cut off or damaged"
 LOST_ROWS: Final = (NO_TIME, NO_CONTAINER, NO_TIMES, NO_PAIR, ANEW, ASTRAY, CUT)
 #: What stands behind the names of containers that somebody should look at.
-DOUBTS = SUM, SWAPPED, BITS, UNIT = tuple(str(_REPORTS[name]) for name in ("sum", "swapped", "bits", "unit"))
+DOUBTS = SUM, SWAPPED, BITS, UNIT, AT_ONCE = tuple(
+    str(_REPORTS[name]) for name in ("sum", "swapped", "bits", "unit", "at_once")
+)
 NO_LIMITS: Final = "limits below 1 MiB, in which nothing runs, or beyond any machine, taken as unknown"
 #: Reasons for which nothing is lost.
 TOTALS: Final = "samples of totals, which are the sum of the others at each instant"

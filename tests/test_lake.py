@@ -747,6 +747,29 @@ LAKES: dict[str, tuple[list[bytes], list[list[int]], str]] = {
         [LEAK],
         "",
     ),
+    "a namespace ceases to be said": (
+        [answer(gauge(LEAK[:30], 0)), answer(gauge(LEAK[30:50], 30, namespace="")), answer(gauge(LEAK[50:], 50))],
+        [LEAK],
+        "",
+    ),
+    "a namespace begins to be said": (
+        [answer(gauge(LEAK[:30], 0, namespace="")), answer(gauge(LEAK[30:], 30))],
+        [LEAK[:30], LEAK[30:]],
+        UNSURE,
+    ),
+    "nothing says of which namespace": (
+        [
+            answer(gauge(LEAK[:30], 0), gauge(FLAT[:30], 0, namespace="test")),
+            answer(gauge(LEAK[30:], 30, namespace="")),
+        ],
+        [FLAT[:30], LEAK[:30], LEAK[30:]],
+        UNSURE,
+    ),
+    "a pod of that name in another namespace": (
+        [answer(gauge(LEAK, 0)), answer(gauge(FLAT, 0, namespace="test"))],
+        [FLAT, LEAK],
+        "",
+    ),
     "two files of one name": (
         [same_answer(LEAK[:40], 0), same_answer(FLAT[:40], 7), same_answer(FLAT[20:], 7 + 20 * STEP)],
         [FLAT, LEAK[:40]],
@@ -778,3 +801,44 @@ def test_a_lake_keeps_containers_apart_or_says_it(tmp_path: Path, pulls: str) ->
     assert said in heard
     shown = rm.assess(lake).incomplete if said == UNSURE else " ".join(found.report.warnings)
     assert said in (shown or "")
+
+
+WHO = {"namespace": "shop", "pod_uid": "uid-1", "workload": "database"}
+
+
+@pytest.mark.parametrize("said", [[], ["namespace"], ["pod_uid"], ["workload"], [*WHO]], ids="-".join)
+@pytest.mark.parametrize("days", ["+-", "-+", "+-+-"])
+def test_what_some_appends_say_less_of_is_one_or_told(lake: rm.Lake, said: list[str], days: str) -> None:
+    """Whoever was named whole goes on so, however little is said of it later; otherwise all hear that it is cut."""
+    begin = dt.datetime(2026, 11, 20, tzinfo=dt.UTC)
+    names = {name: value for name, value in WHO.items() if name == "namespace" or name in said}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", RmtoolkitWarning)
+        for day, sign in enumerate(days):
+            told = {name: value for name, value in names.items() if sign == "+" or name not in said}
+            rows = [{"time": begin + dt.timedelta(days=day, hours=hour), "pod": "db-0", **told} for hour in range(24)]
+            lake.append(pl.DataFrame(rows).with_columns(rss_bytes=pl.int_range(24) + (100 + day) * 1_000_000))
+    found = lake.recording()
+    # An id says which of several runs it is, and there is one.
+    is_one = days[0] == "+" or set(said) <= {"pod_uid"}
+    assert found.containers.height == (1 if is_one else 2)
+    assert any(UNSURE in str(one.message) for one in caught) == (not is_one)
+    assert bool(rm.assess(lake).incomplete) == (not is_one)
+    assert found.samples.height == 24 * len(days)
+    if is_one:
+        assert found.containers.select(*names).row(0) == tuple(names.values())
+
+
+@pytest.mark.parametrize("counter", ["restarts_total", "oom_kills_total"])
+@pytest.mark.parametrize("overlap", [0, 1])
+def test_what_is_counted_between_two_appends_is_seen_or_told(lake: rm.Lake, counter: str, overlap: int) -> None:
+    """A counter that stands higher in the next append says so where that begins with a scrape that is there."""
+    rows = [{"time": 3600 * at, "pod": "db-0", "rss_bytes": 9, counter: 3 + (at >= 24)} for at in range(48)]
+    lake.append(pl.DataFrame(rows[:24]))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", RmtoolkitWarning)
+        lake.append(pl.DataFrame(rows[24 - overlap :]))
+    found = lake.recording()
+    assert found.events.height == overlap
+    for said in (" ".join(str(one.message) for one in caught), " ".join(found.report.warnings)):
+        assert ("counted in between" in said) == (not overlap)

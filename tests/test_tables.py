@@ -291,7 +291,7 @@ def test_changes_from_row_to_row_become_events() -> None:
         (180, "release", None, "1.0 → 1.1"),
     ]
     assert recording.containers.select("limit_bytes", "request_bytes", "version").row(0) == (1024 * MI, 128 * MI, "1.1")
-    assert recording.report.found == ("restarts",)
+    assert recording.report.found == ("restarts", "OOM kills")
 
 
 @pytest.mark.parametrize(
@@ -840,6 +840,30 @@ def test_a_quotation_mark_gone_astray_costs_its_row_alone(
     if damaged == '"api-0"x':
         with pytest.raises(ReadError, match="Could not read"):
             rm.read(file)
+
+
+@pytest.mark.parametrize("word", ["", " ", "NULL", "N/A", "NaN", "None", "<none>", "<null>", "<NA>", "\\N"])
+def test_a_name_that_says_none_is_none(tmp_path: Path, word: str) -> None:
+    """As databases, pandas and kubectl write it; a name that such a word begins or ends is a name."""
+    file = tmp_path / "table.csv"
+    file.write_text(f"time,namespace,pod,rss_bytes\n{SECONDS},{word},a,1e8\n{SECONDS},{word}-x,b,1e8\n")
+    for recording in (
+        rm.read(file),
+        read(time=[0, 0], namespace=[word, f"{word}-x"], pod=["a", "b"], rss_bytes=[1, 2]),
+    ):
+        assert recording.containers.sort("pod")["namespace"].to_list() == [None, f"{word}-x".strip()]
+
+
+def test_a_file_that_is_called_after_its_metric_needs_no_other_name(tmp_path: Path) -> None:
+    """A column `Value` is what the file is called after, as in saved answers; called otherwise it is nothing known."""
+    rows = "".join(f"{(SECONDS + 60 * at) * 1000},shop,db-0,db,{100 * MI + at}\n" for at in range(9))
+    file = tmp_path / "container_memory_working_set_bytes.csv"
+    file.write_text(f"Time,namespace,pod,container,Value\n{rows}")
+    recording = rm.read(file)
+    assert recording.containers.select("namespace", "pod", "container").rows() == [("shop", "db-0", "db")]
+    assert recording.samples["working_set_bytes"].to_list() == [100 * MI + at for at in range(9)]
+    with pytest.raises(ReadError, match="no memory column"):
+        rm.read(file.rename(tmp_path / "panel.csv"))
 
 
 @pytest.mark.parametrize("nothing", ["", "   ", "\t", ",,", ";;", " , ,", "\u00a0"])

@@ -105,7 +105,7 @@ def verdict_row(
         namespace=about.namespace,
         workload=about.workload,
         container=about.container,
-        pods=len({block.about[container].pod or container for container in containers}),
+        pods=len(containers),
         verdict=verdict,
         leak_probability=min(max(said, least), surest, pool.surest),
         pattern=pattern,

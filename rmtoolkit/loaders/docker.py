@@ -22,7 +22,7 @@ from rmtoolkit.exceptions import ReadError
 from rmtoolkit.loaders import _files, _timestamps, linux
 from rmtoolkit.loaders._timestamps import Asked, Stamp, milliseconds_of
 from rmtoolkit.loaders.kubernetes import parts
-from rmtoolkit.recording import Recording, normalise, parted
+from rmtoolkit.recording import Recording, doubt, normalise, parted, under_several_ids
 from rmtoolkit.schema import ABSURD_BYTES, ANEW, PAUSE, PODMAN, SAMPLES, UNITS, Report, in_doubt
 from rmtoolkit.text import GI, MI, count, counted, texts
 
@@ -696,6 +696,10 @@ def _put_together(found: Found, paths: Sequence[str | os.PathLike[str]], workloa
     if parted_by_file:
         report = parted(report, is_still=any(parted_by_file))
     recording = normalise(containers, kept, events, _files.noted(report, paths, found.notes))
+    if not found.happened:
+        anew = under_several_ids(recording.containers, recording.samples)[1].unique("pod")
+        lines = doubt(anew, texts("loaders/hints")["docker"]["one_by_one"])
+        recording = replace(recording, report=recording.report.more(warnings=lines))
     if other := found.left_out[_NO_ROWS]:
         _files.warn_of_rest(paths, f"left out {counted(other, _NO_ROWS)}")
     return recording

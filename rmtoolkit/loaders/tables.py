@@ -9,7 +9,6 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -53,7 +52,6 @@ _DEFAULT: Final = re.compile(r"(?m)^#default,.*$")
 _QUOTED, _RULER, _PAIR = r'^=?"\s*(.*?)\s*"$', re.compile(r"\n[-+|=:][-+|=: \t]*+(?=\n)"), r"^(.*\d.*?)\s*/\s*(\d.*)$"
 #: A line that says nothing: a spreadsheet leaves the delimiters of its empty cells.
 _NOTHING: Final = " \t\r\u00a0,;|"
-_LINES_OF_NOTHING: Final = re.compile(rf"\n[{_NOTHING}]*+(?=\n)")
 #: The last of several words of a head.
 _LAST_WORD: Final = re.compile(r"(?:^|[\s:(])([a-zA-Z]+?)(s?)\)?$")
 #: An amount that says that it is of bytes; and what those of a machine are whole numbers of.
@@ -88,7 +86,7 @@ def read_table(
 ) -> Recording:
     """Read a table with a time and a memory column; `metrics` and `labels` name columns that are not known."""
     data, notes = _files.read_bytes(path, expected=_EXPECTED)
-    left_out = Counter[str]()
+    left_out, lost = Counter[str](), list[str]()
     asked = _timestamps.Asked(path, timezone=timezone)
     try:
         with reading(path, _EXPECTED):
@@ -98,10 +96,10 @@ def read_table(
                 text, more = _files.as_text(data, path, expected=_EXPECTED)
                 notes += more
                 table = _csv(text, path, left_out)
-                if lost := [counted(count, reason) for reason, count in (+left_out).items()]:
-                    _files.warn_of_rest([path], f"left out {', '.join(lost)}")
-                if not set(metrics or {}) & set(table.columns) and (series := _of_series(table)):
-                    return _read_series(table, series, asked, left_out, notes, (metrics, labels, workload_pattern))
+                lost = [counted(count, reason) for reason, count in (+left_out).items()]
+                if not set(metrics or {}) & set(table.columns) and (series := _of_series(table, path)):
+                    meant = metrics, labels, workload_pattern
+                    return _telling(lost, _read_series(table, series, asked, left_out, notes, meant), path)
             said = dict(_PARTITION.findall(Path(path).as_posix()))
             seen, unseen = _files.given_names((*table.columns, *said), {"metrics": metrics, "labels": labels})
             table, metrics = _a_row_each(table, metrics or {}, path)
@@ -123,18 +121,22 @@ def read_table(
             table, units = _in_bytes(table, metrics)
             notes += (*more, *units)
             containers, samples, events, report = take_apart(table, None, str(path))
-            report = Report(left_out=+left_out, time_axis=report.time_axis).joined(report)
+            own = Report(found=tuple(seen), unseen=tuple(unseen), left_out=+left_out, time_axis=report.time_axis)
+            report = _files.noted(own, [path], notes).joined(report)
             recording = normalise(containers, samples, events, report, workload_pattern=workload_pattern)
     except ColumnError as error:
         hint = f"{error} {_NAME_THEM}" if "The frame has no" in str(error) else str(error)
         raise ReadError.at(path, found="another table", expected=_EXPECTED, hint=hint) from error
-    axis = recording.report.time_axis
-    extra = Report(found=tuple(seen), unseen=tuple(unseen), time_axis=axis)
-    extra = _files.noted(extra, [path], notes)
-    recording = replace(recording, report=extra.joined(recording.report))
     _files.check_samples(recording, quote_path(path))
     if recording.samples.is_empty():
         raise ReadError.at(path, found="no row with a time and an amount of memory", expected=_EXPECTED)
+    return _telling(lost, recording, path)
+
+
+def _telling(lost: list[str], recording: Recording, path: str | os.PathLike[str]) -> Recording:
+    # What is a large share is told of all together.
+    if lost and not recording.report.is_noticeable:
+        _files.warn_of_rest([path], f"left out {', '.join(lost)}")
     return recording
 
 
@@ -154,7 +156,7 @@ def _csv(text: str, path: str | os.PathLike[str], left_out: Counter[str]) -> pl.
         return pl.DataFrame({name: [row.get(name) for row in rows] for name in names})
     if found is None:
         raise ReadError.at(path, found=text.split("\n", 1)[0], expected=_EXPECTED, line=1, hint=_NAME_THEM)
-    heads, text = found.columns, _LINES_OF_NOTHING.sub("", text.rstrip(_NOTHING))
+    heads, text = found.columns, re.sub(rf"\n[{_NOTHING}]*+(?=\n)", "", text.rstrip(_NOTHING))
     columns = [name if name not in heads[:at] else f"{name} ({at + 1})" for at, name in enumerate(heads)]
     if twice := {name for name, column in zip(heads, columns, strict=True) if name != column and column_of(name)[0]}:
         warn(f"{quote_path(path)}: of several columns {', '.join(map(quote, sorted(twice)))} the first was read.")
@@ -331,7 +333,7 @@ def _rows_of(document: object) -> list[object]:
 def _flat(node: object, name: str = "", depth: int = 0) -> Iterator[tuple[str, str]]:
     if isinstance(node, dict) and depth < _DEEPEST:
         for inner, value in node.items():
-            bare = not name or (inner in BYTE_SIGNALS and name in _HOLDERS)
+            bare = not name or (column_of(inner)[0] in BYTE_SIGNALS and name in _HOLDERS)
             yield from _flat(value, inner if bare else f"{name}.{inner}", depth + 1)
     elif name and node is not None and not isinstance(node, (dict, list)):
         yield name, str(node)
@@ -518,9 +520,9 @@ def _unclear(head: str, amount: str) -> ColumnError:
     return ColumnError(f"{found} Hint: write a point and two digits, or no sign between digits.")
 
 
-def _of_series(table: pl.DataFrame) -> Heads:
-    """Find the columns whose heads are series of Prometheus, Datadog or CloudWatch; or a metric stands in each row."""
-    from rmtoolkit.loaders.prometheus import _forms, _metrics  # noqa: PLC0415 - few tables are such
+def _of_series(table: pl.DataFrame, path: str | os.PathLike[str]) -> Heads:
+    """Find columns whose heads are series of Prometheus, Datadog or CloudWatch; or a row, or the file, says which."""
+    from rmtoolkit.loaders.prometheus import _forms, _metrics, saved  # noqa: PLC0415 - few tables are such
 
     found: Heads = {}
     for head in table.columns:
@@ -543,7 +545,8 @@ def _of_series(table: pl.DataFrame) -> Heads:
             head: ({}, 1) for head in table.columns if any(_metrics.is_known(f"{name}_{head}", {}) for name in said)
         }
     by_row = [head for head in table.columns if head.lower() in ("value", "_value", "countervalue")]
-    if not found and by_row and any(head.lower() in _METRIC_HEADS for head in table.columns):
+    is_named = any(head.lower() in _METRIC_HEADS for head in table.columns)
+    if not found and by_row and (is_named or _metrics.is_known(saved.stem_of(Path(path)), {})):
         found[by_row[0]] = {}, 1
     return {**found, **_of_one_thing(table, found)} if found else found
 

@@ -21,6 +21,8 @@ import rmtoolkit as rm
 from rmtoolkit.exceptions import ReadError, RmtoolkitWarning
 from rmtoolkit.loaders import Form, recognise
 from rmtoolkit.loaders.docker import Happened, Inspected, Labels, events_of, read_stats, set_limits
+from rmtoolkit.schema import AT_ONCE
+from rmtoolkit.text import texts
 from tests.loaders.outcomes import Outcomes
 
 DATA: Final = Path(__file__).parents[1] / "data" / "docker"
@@ -376,6 +378,39 @@ def test_a_container_made_anew_under_the_same_name_is_another(tmp_path: Path) ->
     log += row("6MiB / 64MiB", id_="edb01e0c3c16")
     recording = rm.read_docker_stats(text(tmp_path, log))
     assert recording.containers.select("pod", "pod_uid").rows() == [("api", "55cd73e22513"), ("api", "edb01e0c3c16")]
+
+
+@pytest.mark.parametrize("at_once", [False, True], ids=["one by one", "at once"])
+@pytest.mark.parametrize("files", [1, 2])
+def test_two_ids_of_one_name_follow_each_other_or_are_two(tmp_path: Path, files: int, *, at_once: bool) -> None:
+    """One that was made anew is told from two on two hosts by their times, in one log, in two, and in a lake."""
+    ids = ("55cd73e22513", "edb01e0c3c16")
+    told = [
+        [
+            (60 * minute + second, row(f"{level + minute % 3}MiB / 64MiB", id_=id_))
+            for minute in range(begin, begin + 40)
+        ]
+        for second, level, begin, id_ in ((0, 5, 0, ids[0]), (9, 20, 0 if at_once else 40, ids[1]))
+    ]
+    logs = told if files > 1 else [sorted(told[0] + told[1])]
+    start = dt.datetime(2026, 11, 25, tzinfo=dt.UTC)
+    paths = [
+        text(tmp_path, "".join(f"{start + dt.timedelta(seconds=at):%FT%TZ}\n{HEADER}{line}" for at, line in log), name)
+        for name, log in zip("ab", logs, strict=False)
+    ]
+    lake = rm.Lake(tmp_path / "lake")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", RmtoolkitWarning)
+        whole = rm.read(paths)
+        for path in paths:
+            lake.append(rm.read(path))
+    assert any(str(one.message).startswith(f"'api' {AT_ONCE}") for one in caught) == at_once
+    for recording in (whole, lake.recording()):
+        assert recording.containers["pod_uid"].to_list() == [*ids]
+        assert (f"'api' {AT_ONCE}" in recording.report.warnings) == at_once
+    assert (f"'api' {texts('loaders/hints')['docker']['one_by_one']}" in whole.report.warnings) == (not at_once)
+    found = rm.assess(whole).workloads
+    assert found.select("pods", "pods_now").row(0) == (2, 2 if at_once else 1)
 
 
 @pytest.mark.parametrize(

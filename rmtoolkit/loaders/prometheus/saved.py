@@ -343,7 +343,7 @@ def read_prometheus(
     decoder, sources = Decoder(), list[str]()
 
     def add(file: PathLike) -> None:
-        stem = _stem(Path(file))
+        stem = stem_of(Path(file))
         named_by = stem if _metrics.is_known(stem, meant.metrics) else None
         decoder.add_file(Path(file), named_by, Asked(file, time, interval, timezone))
         sources.append(str(file))
@@ -377,7 +377,7 @@ def read_labelled(
     report: Report,
 ) -> Recording:
     """Make a recording of the series of a file, labels, times in milliseconds and values, as of a saved answer."""
-    stem = _stem(file)
+    stem = stem_of(file)
     name = {"__name__": stem} if _metrics.is_known(stem, meant.metrics) else {}
     decoded = Decoded(
         [{**name, **one} for one, *_ in series],
@@ -387,7 +387,7 @@ def read_labelled(
     return _recorded(decoded.where(decoded.counts > 0), [file], meant, replace(report, sources=(str(file),)))
 
 
-def _stem(file: Path) -> str:
+def stem_of(file: Path) -> str:
     found = re.match(r"[a-zA-Z_:][a-zA-Z0-9_:]*", _PACKED.sub("", file.name))
     return found[0] if found else ""
 
@@ -399,7 +399,7 @@ def _nothing_usable(files: list[Path], error: NothingUsableError) -> ReadError:
     if not counts:
         return ReadError(f"{msg} The query matched nothing: check its labels and its time.")
     hints = {
-        _metrics.NO_NAME: texts("loaders/hints")["saved"]["nameless"].format(stem=_stem(files[0]) or "answer"),
+        _metrics.NO_NAME: texts("loaders/hints")["saved"]["nameless"].format(stem=stem_of(files[0]) or "answer"),
         _metrics.NO_USE: "If one of these metrics is memory, say so: metrics={'its_name': 'rss_bytes'}.",
         NO_TIMES: "Times are seconds since 1970.",
         _metrics.NO_CONTAINER: "If one is a container, say so: labels={'id': 'container'}.",
