@@ -333,7 +333,7 @@ def _rows_of(document: object) -> list[object]:
 def _flat(node: object, name: str = "", depth: int = 0) -> Iterator[tuple[str, str]]:
     if isinstance(node, dict) and depth < _DEEPEST:
         for inner, value in node.items():
-            bare = not name or (column_of(inner)[0] in BYTE_SIGNALS and name in _HOLDERS)
+            bare = not name or (inner in BYTE_SIGNALS and name in _HOLDERS)
             yield from _flat(value, inner if bare else f"{name}.{inner}", depth + 1)
     elif name and node is not None and not isinstance(node, (dict, list)):
         yield name, str(node)
