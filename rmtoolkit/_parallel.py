@@ -151,7 +151,7 @@ class Parted(Protocol):
 
 
 def as_source(data: Any) -> Recording | Parted:  # noqa: ANN401 - any kind of table
-    return data if isinstance(data, Parted) else as_recording(data)
+    return data if isinstance(data, Parted) and not isinstance(data, type) else as_recording(data)
 
 
 def parallel_map(

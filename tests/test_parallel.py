@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 import pytest
@@ -213,3 +213,10 @@ def test_kills_that_left_no_sample_are_told_of_a_lake_too(
         assert_frame_equal(one, rows[0])
     for source in (whole, lake):
         assert "OOM-killed 11 times" in rm.classify(source.window(last="10m")).filter(**alone)["explanation"].item()
+
+
+@pytest.mark.parametrize("given", [rm.Lake, rm.Recording], ids=["a lake", "a recording"])
+def test_a_class_is_no_source(given: Any) -> None:
+    """Whoever forgot the brackets is told what was given."""
+    with pytest.raises(rm.RmtoolkitError, match="Expected a Recording or a table"):
+        rm.classify(given)

@@ -314,7 +314,7 @@ def at_limits(about: pl.DataFrame, limits: Sequence[int] | int | pl.DataFrame) -
         raise ColumnError.missing(limit, given.columns)
     on = [name for name in WORKLOAD if name in given.columns]
     for name in on:
-        if given[name].dtype.is_nested() or given[name].dtype in (pl.Binary, pl.Object):
+        if given[name].dtype.is_nested() or given[name].dtype in (pl.Binary, pl.Duration, pl.Object):
             raise ColumnError.mistyped(name, found=given[name].dtype, expected="names")
     wanted = given.select(pl.col(on).cast(pl.String), limit).drop_nulls(limit)
     sizes = wanted[limit]
@@ -327,7 +327,8 @@ def at_limits(about: pl.DataFrame, limits: Sequence[int] | int | pl.DataFrame) -
     wanted = wanted.cast({limit: pl.Int64})
     if not on:
         return about.join(wanted, how="cross", maintain_order="left_right")
-    names = pl.concat_str(on, separator="/", ignore_nulls=True).replace("", "null")
+    names = pl.concat_str(on, separator="/", ignore_nulls=True)
+    names = pl.when(pl.any_horizontal(pl.col(on).is_not_null())).then(names).otherwise(pl.lit("null"))
     asked, there = wanted.select(on).unique(maintain_order=True), about.select(names).to_series().unique().sort()
     unknown = asked.join(about, on=on, how="anti", nulls_equal=True, maintain_order="left").select(names).to_series()
     if unknown.len() == asked.height and about.height:

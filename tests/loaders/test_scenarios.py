@@ -1304,8 +1304,14 @@ def test_a_name_that_is_nowhere_is_told(tmp_path: Path, form: str, given: dict[s
         ([value + 0.25 for value in LEAK], True),
         ([300_000 + 4096 * (at % 3) for at in range(60)], False),
         ([300_000 + (at == 7) / 2 for at in range(60)], False),
+        ([0 if at % 3 else 300_000 + at / 7 for at in range(60)], True),
+        ([(123.4 + at % 9 / 10) * MIB for at in range(60)], False),
+        ([(1.234 + at % 9 / 1000) * 1024 * MIB for at in range(60)], False),
     ],
-    ids=["a rate", "a fast rate", "means of a small program", "means", "a small program", "one odd sample"],
+    ids=[
+        *("a rate", "a fast rate", "means of a small program", "means", "a small program", "one odd sample"),
+        *("a rate of what mostly idles", "as Docker writes MiB", "as Docker writes GiB"),
+    ],
 )
 def test_a_rate_under_its_metrics_own_name_is_told(tmp_path: Path, form: str, values: list[Any], is_told: bool) -> None:
     """It is no amount, or a mean: bytes are counted whole, however many there are."""
@@ -1340,7 +1346,10 @@ def test_series_without_a_single_label_are_told(tmp_path: Path, labels: dict[str
         (("api/2026-11-18.prom", "web/2026-11-18.prom"), {"api", "web"}),
         (("api/2026-11-18T00.prom", "api/2026-11-19T01.prom"), {"api"}),
         (("api-20261118_2330.prom", "api-20261119_0030Z.prom"), {"api"}),
+        (("api/2026-11-18-23-30-59.prom", "api/2026-11-19T00+0100.prom"), {"api"}),
         (("2026-11-18-10x.prom", "2026-11-19-11x.prom"), {"10x", "11x"}),
+        (("2026-11-18-01.prom", "2026-11-19-02.prom"), {"01", "02"}),
+        (("web-2026-11-18-10-10-0-7.prom", "web-2026-11-19-10-20-0-7.prom"), {"web -10-10-0-7", "web -10-20-0-7"}),
         (("ip-10-20-26-11.prom", "ip-10-20-26-12.prom"), {"ip-10-20-26-11", "ip-10-20-26-12"}),
     ],
 )

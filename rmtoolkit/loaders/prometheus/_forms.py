@@ -51,7 +51,10 @@ _PIECE: Final = 1 << 23
 _LINES: Final = 200
 _MOST: Final = 0.8
 
-_HOUR: Final = r"[-_T][0-2]\d(?:[-_.h]?[0-5]\d)?Z?(?![^\W_])"
+#: Two digits alone may be whose file it is, and so may what goes on behind them.
+_HOUR: Final = (
+    r"(?:T(?:[01]\d|2[0-3])|[-_](?:[01]\d|2[0-3])[-_.h]?[0-5]\d)(?:[-_.]?[0-5]\d)*(?:Z|[-+]\d{4})?(?![^\W_]|[-.]\d)"
+)
 _DAY: Final = re.compile(rf"(?<!\d)(?:19|20)\d\d[-_.]?[01]\d[-_.]?[0-3]\d(?:{_HOUR}|(?!\d))")
 _AXIS: Final = "as recorded, UTC"
 NO_SAMPLE: Final = "lines that are no sample"

@@ -289,6 +289,12 @@ def tell_apart(
                 notes.append(told)
 
 
+def _is_rounded(values: NDArray[np.float64]) -> bool:
+    """Tell whether they were written in MiB or GiB with three digits behind the point at most, as Docker does."""
+    written = (1000 * values / 1024**power for power in (2, 3))
+    return any(np.allclose(one, np.rint(one), rtol=0, atol=1e-6) for one in written)
+
+
 def _doubts(placed: _metrics.Placed, decoded: Decoded, mixed: int) -> Iterator[str]:
     if mixed:
         yield (
@@ -300,8 +306,12 @@ def _doubts(placed: _metrics.Placed, decoded: Decoded, mixed: int) -> Iterator[s
     amounts = placed.table.filter(pl.col("role").is_in(BYTE_SIGNALS)).drop_nulls("entity")
     series, statistic, one = pl.col("series"), pl.col("statistic"), ("entity", "role")
     less = statistic.fill_null(1).max().over(one) < _identity.HIGH
-    parts = np.add.reduceat(decoded.values > np.floor(decoded.values), decoded.starts, dtype=np.int64)
-    in_parts = np.flatnonzero(2 * parts > decoded.counts).tolist()
+    parts, more = (
+        np.add.reduceat(which, decoded.starts, dtype=np.int64)
+        for which in (decoded.values > np.floor(decoded.values), decoded.values > 0)
+    )
+    # What stands still has a rate of zero.
+    in_parts = [one for one in np.flatnonzero(2 * parts > more) if not _is_rounded(decoded.of(np.array([one]))[1])]
     made = (series.is_in(in_parts) & statistic.is_null()).all().over(one) & pl.col("role").is_in(schema.FOOTPRINTS)
     bare = [one for one in amounts["series"].to_list() if decoded.labels[one].keys() == {"__name__"}]
     for some, said in ((less, LESS), (series.is_in(bare), BARE), (made, PARTS)):
