@@ -53,7 +53,7 @@ _MOST: Final = 0.8
 
 #: Two digits alone may be whose file it is, and so may what goes on behind them.
 _HOUR: Final = (
-    r"(?:T(?:[01]\d|2[0-3])|[-_](?:[01]\d|2[0-3])[-_.h]?[0-5]\d)(?:[-_.]?[0-5]\d)*(?:Z|[-+]\d{4})?(?![^\W_]|[-.]\d)"
+    r"(?:T(?:[01]\d|2[0-3])|[-_](?:[01]\d|2[0-3])[-_.h]?[0-5]\d)(?:[-_.]?[0-5]\d){0,2}(?:Z|[-+]\d{4})?(?![^\W_]|[-.]\d)"
 )
 _DAY: Final = re.compile(rf"(?<!\d)(?:19|20)\d\d[-_.]?[01]\d[-_.]?[0-3]\d(?:{_HOUR}|(?!\d))")
 _AXIS: Final = "as recorded, UTC"
