@@ -319,13 +319,17 @@ def _seen(decoded: Decoded, legs: Sequence[Leg], since: int) -> _Seen:
             seen.counts.setdefault(int(place), {})[name] = int(values.max())
             seen.sure.setdefault(int(place), {})[name] = int(values[times >= since].max(initial=0))
     for leg, looks in scraped.items():
-        # Nine of ten series are not scraped more often.
-        seen.often[leg] = max(sorted(look.elements())[-(-9 * look.total() // 10) - 1] for look in looks.values())
+        seen.often[leg] = max(map(_often, looks.values()))
         totals = {time: look.total() for time, look in looks.items()}
         seen.counts.setdefault(leg, {})[legs[leg].telltale] = max(totals.values())
         within = (total for time, total in totals.items() if time >= since)
         seen.sure.setdefault(leg, {})[legs[leg].telltale] = max(within, default=0)
     return seen
+
+
+def _often(scraped: Counter[float]) -> float:
+    # Nine of ten series are not scraped more often.
+    return sorted(scraped.elements())[-(-9 * scraped.total() // 10) - 1]
 
 
 def _found(legs: Sequence[Leg], seen: _Seen, overrides: Mapping[str, str]) -> list[Leg]:
