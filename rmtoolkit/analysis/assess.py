@@ -682,20 +682,24 @@ def _carried(opinions: Sequence[Opinion], least: float = 0.0) -> bool:
         pods.setdefault(one.life.container_id, []).append(one)
     firsts = [lives[0] for lives in pods.values()]
     starts = [one.life.start for one in firsts]
-    for lives in pods.values():
+    free = 0
+    for lives in sorted(pods.values(), key=lambda lives: lives[-1].life.end):
         last = lives[-1].life
         # The first pod that begins after most of the last life: those of a release may start before the old ones end.
-        at = bisect_left(starts, last.end - th.SHORT * (last.end - last.start))
+        at = max(free, bisect_left(starts, last.end - th.SHORT * (last.end - last.start)))
+        free = at + (at < len(firsts))
         for one, later in pairwise([*lives, *firsts[at : at + 1]]):
             row, new = one.reading, later.reading
             same = later.life.container_id == one.life.container_id and one.life.ended in (Ending.GAP, Ending.RUNNING)
-            long = one.life.seconds >= shortest and (one.life.ended == Ending.OOM_KILL or _rises(one))
+            killed = one.life.ended == Ending.OOM_KILL
+            long = one.life.seconds >= shortest and (killed or _rises(one))
             if row is not None and new is not None and long and not same:
                 rises += row.mean_rise
-                # A short life must hold what it began with.
-                falls += row.end_level - min(new.begun, new.early_level if later.life.seconds < shortest else math.inf)
-    # Where they begin higher by more than all of that, a release needs more: it tells nothing of data.
-    return rises > max(least, 0.0) and -rises < falls < th.TAKEN * rises
+                # What comes with the start alone is not still there; what is killed at a peak begins at it.
+                still = new.begun if killed and later.life.seconds >= shortest else min(new.begun, new.early_level)
+                # A new version that needs more makes up for no other fall, and tells nothing of data.
+                falls += max(row.end_level - still, -math.inf if killed else -th.TAKEN * row.mean_rise)
+    return rises > max(least, 0.0) and abs(falls) < th.TAKEN * rises
 
 
 def _hold(pool: Pool, most: float) -> None:
