@@ -5,6 +5,7 @@ from __future__ import annotations
 import cProfile
 from dataclasses import replace
 from functools import cache
+from itertools import pairwise, product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -798,6 +799,30 @@ def test_a_release_that_needs_more_hides_no_leak(follows: float, old_gains: floa
         curve += ar1(np.random.default_rng(number), len(mine), 0.5, 0.7)
         told: dict[str, Any] = {"version": "1.1" if new else "1.0"}
         pods.append(record(mine, {"working_set_bytes": curve * MI}, pod=f"api-{number}", **told))
+    row = row_of(together(pods))
+    assert row["verdict"] == "leak", row["explanation"]
+
+
+@pytest.mark.parametrize(
+    ("steps", "start", "spread"), [(200, 0, 0), (300, 0, 0), (0, 100, 0), (0, 0, 0.15), (0, 0, 0.3)]
+)
+def test_what_else_comes_with_a_restart_hides_no_leak(steps: float, start: float, spread: float) -> None:
+    """A step up by a new setting, a start that takes hours, pods of uneven size in one release after the other."""
+    t, pods = hours(336, 900), []
+    restarts = [62.0, 237.0] if steps else [70.0, 150.0, 230.0, 300.0]
+    if spread:
+        ends = [0.0, 60.0, 130.0, 200.0, 280.0, 336.0]
+        for at, (pod, (begin, end)) in enumerate(product(range(3), pairwise(ends))):
+            mine = t[(t >= begin + (begin > 0) * pod * 0.5) & (t < end + (pod + 1) * 0.5)]
+            curve = 300 * (1 + spread * (1 - pod)) + 20 * (mine - mine[0]) / 24
+            curve += ar1(np.random.default_rng(at), len(mine), 1.0, 0.7)
+            pods.append(record(mine, {"working_set_bytes": curve * MI}, pod=f"api-{at}", version=f"1.{begin:.0f}"))
+    else:
+        age = t - np.select([t >= at for at in restarts[::-1]], restarts[::-1], 0.0)
+        curve = 300 + 22 * age / 24 + steps * (t >= restarts[0]) + start * np.exp(-((age / 6) ** 2))
+        curve += ar1(np.random.default_rng(0), len(t), 1.0, 0.7)
+        told: dict[str, Any] = {"restarts_total": np.searchsorted(restarts, t, side="right")}
+        pods.append(record(t, {"working_set_bytes": curve * MI}, pod="api-0", **told))
     row = row_of(together(pods))
     assert row["verdict"] == "leak", row["explanation"]
 
