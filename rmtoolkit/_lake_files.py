@@ -285,7 +285,14 @@ def _named_in_part(recording: Recording, there: pl.DataFrame) -> tuple[Recording
     named = filled.head(mine.height).with_columns(mine["cluster"])
     # An id is looked up as well when the lake is read.
     old = old.with_columns(filled["pod_uid"].tail(old.height))
-    both = named.join(old, on=["cluster", "pod", "container"], nulls_equal=True, suffix="_known").drop_nulls("pod")
+    ours, theirs = named.drop_nulls("pod"), old.drop_nulls("pod")
+    said, key = pl.col("namespace").is_not_null(), ["cluster", "pod", "container"]
+    # Who is called alike in two namespaces is two: only those without one may be anybody of that name.
+    met = [(ours, theirs, [*key, "namespace"])]
+    met += [(ours.filter(one), theirs.filter(other), key) for one, other in ((~said, said), (said, ~said))]
+    both = pl.concat(
+        one.join(other, on=on, nulls_equal=True, suffix="_known", coalesce=False) for one, other, on in met
+    )
     unsaid = {name: pl.any_horizontal(pl.col(name, f"{name}_known").is_null()) for name in ("namespace", "pod_uid")}
     unsaid["workload"] = pl.any_horizontal(pl.col("workload_inferred", "workload_inferred_known"))
     differs = {name: pl.col(name).ne_missing(pl.col(f"{name}_known")) for name in unsaid}

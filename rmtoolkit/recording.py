@@ -665,9 +665,12 @@ def seldom_seen(parts: pl.DataFrame) -> Iterator[str]:
 def under_several_ids(containers: pl.DataFrame, samples: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Find containers of one name with several ids: those that are there at once, and those that follow each other."""
     # Elsewhere a uid is a label that was asked for, and tells them apart in so many words.
-    named = containers.filter(pl.col("pod_uid").str.contains(r"^[0-9a-f]{12,}$"), source="docker stats")
-    told = beside(named, spans(samples), "container_id").drop_nulls("first").sort("first")
     place = [name for name in schema.IDENTITY if name != "pod_uid"]
+    named = containers.filter(pl.col("pod_uid").str.contains(r"^[0-9a-f]{12,}$"), source="docker stats")
+    several = named.filter(pl.len().over(place) > 1)
+    if several.is_empty():
+        return several, several
+    told = beside(several, spans(samples), "container_id").drop_nulls("first").sort("first")
     lap = (pl.col("last").cum_max().shift() - pl.col("first")).dt.total_milliseconds().max().over(place)
     return told.filter(lap > 0), told.filter(lap <= 0)
 

@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+import textwrap
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -827,6 +828,24 @@ def test_what_some_appends_say_less_of_is_one_or_told(lake: rm.Lake, said: list[
     assert found.samples.height == 24 * len(days)
     if is_one:
         assert found.containers.select(*names).row(0) == tuple(names.values())
+
+
+def test_one_name_in_many_namespaces_is_paired_with_itself_alone(lake: rm.Lake) -> None:
+    """As a store for each of thousands of tenants: all pairs of them took gigabytes."""
+    code = """
+        import datetime as dt, resource, sys
+        import polars as pl
+        import rmtoolkit as rm
+        lake, many = rm.Lake(sys.argv[1]), pl.DataFrame({"namespace": [f"tenant-{at}" for at in range(3000)]})
+        for day in (20, 21):
+            there = many.with_columns(time=dt.datetime(2026, 11, day, tzinfo=dt.UTC), pod=pl.lit("db-0"))
+            lake.append(there.with_columns(rss_bytes=pl.int_range(1, pl.len() + 1) * 4096 + 10**8))
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    """
+    words = [sys.executable, "-c", textwrap.dedent(code), str(lake.path)]
+    printed = subprocess.run(words, check=True, stdout=subprocess.PIPE).stdout
+    assert lake.recording().containers.height == 3000
+    assert int(printed) < 600 << 10
 
 
 @pytest.mark.parametrize("counter", ["restarts_total", "oom_kills_total"])

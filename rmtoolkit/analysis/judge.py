@@ -400,8 +400,7 @@ def _frames(
         judged = [(opinion.life.row, str(opinion.signal)) for opinion in opinions]
         life_signals = pl.DataFrame(judged, schema={"life_row": pl.UInt32, "signal": pl.String}, orient="row")
         # The only instance of a workload is judged with it.
-        several = ((containers, row) for containers, row, _, _ in found)
-        instances = (row if len(ids) == 1 else block.instance(one) for ids, row in several for one in ids)
+        instances = (row if len(ids) == 1 else block.instance(one) for ids, row, *_ in found for one in ids)
         told = [line for _, row, pool, _ in found for line in words.answers(row, pool)]
         frames |= {
             "lives": block.lives,

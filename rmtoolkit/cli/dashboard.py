@@ -197,13 +197,12 @@ def _environment(home: Path, runtime: Path) -> dict[str, str]:
 def _write_home(home: Path, token: str, address: str) -> None:
     """Write the notebook, the server's settings and its template; only we can read them."""
     from rmtoolkit.views import style
-    from rmtoolkit.views.style import asset
 
     # A kernel has made its page before somebody asks for it.
     heated = {"preheat_kernel": True, "default_pool_size": 1}
     files = {
         # What it shows comes by the environment, never by its text.
-        "dashboard.ipynb": asset("served.ipynb.json"),
+        "dashboard.ipynb": style.asset("served.ipynb.json"),
         # Not among the words of the command: others on this machine can read those.
         "config/voila.json": json.dumps({"Voila": {"token": token}, "VoilaConfiguration": heated}),
         _OPEN: (
@@ -211,9 +210,9 @@ def _write_home(home: Path, token: str, address: str) -> None:
             f'<meta http-equiv="refresh" content="0;url={address}?token={token}">'
         ),
         "share/voila/templates/rmtoolkit/conf.json": json.dumps({"base_template": "lab"}),
-        "share/voila/templates/rmtoolkit/index.html.j2": asset("served.html.j2")
+        "share/voila/templates/rmtoolkit/index.html.j2": style.asset("served.html.j2")
         .replace("CSS", style.SERVED)
-        .replace("JS", asset("served.js")),
+        .replace("JS", style.asset("served.js")),
     }
     for name, content in files.items():
         (home / name).parent.mkdir(parents=True, exist_ok=True)

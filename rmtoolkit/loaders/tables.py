@@ -52,6 +52,7 @@ _DEFAULT: Final = re.compile(r"(?m)^#default,.*$")
 _QUOTED, _RULER, _PAIR = r'^=?"\s*(.*?)\s*"$', re.compile(r"\n[-+|=:][-+|=: \t]*+(?=\n)"), r"^(.*\d.*?)\s*/\s*(\d.*)$"
 #: A line that says nothing: a spreadsheet leaves the delimiters of its empty cells.
 _NOTHING: Final = " \t\r\u00a0,;|"
+_LINES_OF_NOTHING: Final = re.compile(rf"\n[{_NOTHING}]*+(?=\n)")
 #: The last of several words of a head.
 _LAST_WORD: Final = re.compile(r"(?:^|[\s:(])([a-zA-Z]+?)(s?)\)?$")
 #: An amount that says that it is of bytes; and what those of a machine are whole numbers of.
@@ -156,7 +157,7 @@ def _csv(text: str, path: str | os.PathLike[str], left_out: Counter[str]) -> pl.
         return pl.DataFrame({name: [row.get(name) for row in rows] for name in names})
     if found is None:
         raise ReadError.at(path, found=text.split("\n", 1)[0], expected=_EXPECTED, line=1, hint=_NAME_THEM)
-    heads, text = found.columns, re.sub(rf"\n[{_NOTHING}]*+(?=\n)", "", text.rstrip(_NOTHING))
+    heads, text = found.columns, _LINES_OF_NOTHING.sub("", text.rstrip(_NOTHING))
     columns = [name if name not in heads[:at] else f"{name} ({at + 1})" for at, name in enumerate(heads)]
     if twice := {name for name, column in zip(heads, columns, strict=True) if name != column and column_of(name)[0]}:
         warn(f"{quote_path(path)}: of several columns {', '.join(map(quote, sorted(twice)))} the first was read.")

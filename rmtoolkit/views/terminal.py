@@ -40,9 +40,10 @@ def table(
     """Write the answer, then a block for each workload, or a line where no `details` are asked for; the worst first."""
     rows = found.instances.sort("workload_id", maintain_order=True) if by == "instance" else found.workloads
     width = pen.width
-    lines = answer = [pen.style("bold", line) for line in text.wrapped(found.fleet.sentence, width)]
+    answer = [pen.style("bold", line) for line in text.wrapped(found.fleet.sentence, width)]
+    lines = list(answer)
     if rows.height:
-        lines = [*answer, *text.wrapped(about(found, source), width)]
+        lines += text.wrapped(about(found, source), width)
         lines += [part for line in text.not_complete(found.incomplete) for part in text.wrapped(line, width)]
         lines += [""]
         lines += [*_blocks(rows, pen), *_closing(rows, width)] if details else [*_lines(rows, pen), ""]

@@ -54,6 +54,8 @@ _LAST: Final = (
 _OF_COPIES, _REACH = {*_metrics.REPLICA_LABELS} - {"prometheus"}, 4
 #: So many labels part containers at most: each is looked for in all series. So many of others are named.
 _MOST_LABELS, _SHOWN_LABELS = 32, 3
+#: Of thousandths, how far arithmetic is from what was written.
+_AS_WRITTEN: Final = 1e-6
 
 
 def fills_gaps(base: pl.DataFrame, extra: pl.DataFrame, key: str) -> pl.DataFrame:
@@ -289,10 +291,13 @@ def tell_apart(
                 notes.append(told)
 
 
-def _is_rounded(values: NDArray[np.float64]) -> bool:
-    """Tell whether they were written in MiB or GiB with three digits behind the point at most, as Docker does."""
-    written = (1000 * values / 1024**power for power in (2, 3))
-    return any(np.allclose(one, np.rint(one), rtol=0, atol=1e-6) for one in written)
+def _rounded(decoded: Decoded, series: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Tell which were written in MiB or GiB with three digits behind the point at most, as Docker does."""
+    values, counts = decoded.of(series)[1], decoded.counts[series]
+    written = [1000 * values / 1024**power for power in (2, 3)]
+    whole = (abs(one - np.rint(one)) < _AS_WRITTEN for one in written)
+    alike = [np.logical_and.reduceat(one, np.cumsum(counts) - counts) for one in whole]
+    return np.logical_or(*alike)
 
 
 def _doubts(placed: _metrics.Placed, decoded: Decoded, mixed: int) -> Iterator[str]:
@@ -311,8 +316,11 @@ def _doubts(placed: _metrics.Placed, decoded: Decoded, mixed: int) -> Iterator[s
         for which in (decoded.values > np.floor(decoded.values), decoded.values > 0)
     )
     # What stands still has a rate of zero.
-    in_parts = [one for one in np.flatnonzero(2 * parts > more) if not _is_rounded(decoded.of(np.array([one]))[1])]
-    made = (series.is_in(in_parts) & statistic.is_null()).all().over(one) & pl.col("role").is_in(schema.FOOTPRINTS)
+    in_parts = np.flatnonzero(2 * parts > more)
+    in_parts = in_parts[~_rounded(decoded, in_parts)]
+    made = (series.is_in(in_parts.tolist()) & statistic.is_null()).all().over(one) & pl.col("role").is_in(
+        schema.FOOTPRINTS
+    )
     bare = [one for one in amounts["series"].to_list() if decoded.labels[one].keys() == {"__name__"}]
     for some, said in ((less, LESS), (series.is_in(bare), BARE), (made, PARTS)):
         yield from doubt(placed.containers[amounts.filter(some)["entity"].unique().sort().to_list()], said)
