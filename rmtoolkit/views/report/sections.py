@@ -374,14 +374,14 @@ def top(found: Assessment, title: str) -> Markup:
     return el(
         "header",
         el("p", el("b", text.printable(title)), where),
-        el("p", ", ".join(words)),
+        el("p", text.whole_amounts(", ".join(words))),
         el("p", text.told(age), class_="aged", role="status") if age else None,
         class_="top",
     )
 
 
 def heading(found: Assessment) -> Markup:
-    first, *others = found.fleet.sentence.replace(" %", "\u00a0%").split(". ")
+    first, *others = text.whole_amounts(found.fleet.sentence).split(". ")
     said = [el("span", first.removesuffix("."), "."), *(el("span", " ", one.removesuffix("."), ".") for one in others)]
     return el("h1", *said)
 
