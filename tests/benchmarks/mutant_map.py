@@ -1,6 +1,6 @@
 """A pytest plugin that notes which test runs which line, what each test costs, and which fail already.
 
-``pytest -p tests.benchmarks.mutant_map``; the folder that the notes go to stands in MUTANT_MAP.
+``pytest -p tests.benchmarks.mutant_map`` on Python 3.12 or later; the folder that the notes go to stands in MUTANT_MAP.
 """
 
 from __future__ import annotations
@@ -17,12 +17,15 @@ import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from types import CodeType
 
+assert sys.version_info >= (3, 12), "sys.monitoring came with Python 3.12"
 _SPENT: Final = pytest.StashKey[float]()
 FOLDER: Final = Path(os.environ.get("MUTANT_MAP", "."))
-SEEN: Final = coverage.Coverage(
-    data_file=FOLDER / "coverage", data_suffix=True, include=[f"{Path.cwd()}/rmtoolkit/*"], messages=False
-)
+_PACKAGE: Final = f"{Path.cwd()}/rmtoolkit/"
+_TOOL: Final = sys.monitoring.COVERAGE_ID
+_noted: Final = coverage.CoverageData(str(FOLDER / "coverage"), suffix=True)
+_lines: Final[defaultdict[str, set[int]]] = defaultdict(set)
 _cpu_seconds: Final[defaultdict[str, float]] = defaultdict(float)
 _wall_seconds: Final[defaultdict[str, float]] = defaultdict(float)
 _failed: Final[set[str]] = set()
@@ -33,10 +36,27 @@ def _runs_tests(config: pytest.Config) -> bool:
     return hasattr(config, "workerinput") or not config.getoption("numprocesses", None)
 
 
+def _on_line(code: CodeType, line: int) -> object:
+    """Note a line once: until the next test begins, it costs nothing more."""
+    if code.co_filename.startswith(_PACKAGE):
+        _lines[code.co_filename].add(line)
+    return sys.monitoring.DISABLE
+
+
+def _note(test: str) -> None:
+    """Keep the lines since the last call under the name of a test, and let each be seen anew."""
+    _noted.set_context(test)
+    _noted.add_lines(_lines)
+    _lines.clear()
+    sys.monitoring.restart_events()
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Begin before the package is imported."""
     if _runs_tests(config):
-        SEEN.start()
+        sys.monitoring.use_tool_id(_TOOL, "mutants")
+        sys.monitoring.register_callback(_TOOL, sys.monitoring.events.LINE, _on_line)
+        sys.monitoring.set_events(_TOOL, sys.monitoring.events.LINE)
 
 
 def _forget() -> None:
@@ -52,10 +72,10 @@ def _forget() -> None:
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Note lines under the name of the test that runs them."""
     _forget()
-    SEEN.switch_context(item.nodeid)
+    _note("")
     item.stash[_SPENT] = sum(os.times()[:4])
     done = yield
-    SEEN.switch_context("")
+    _note(item.nodeid)
     return done
 
 
@@ -80,8 +100,9 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Store the lines of this process, and the times of all."""
     if _runs_tests(config):
-        SEEN.stop()
-        SEEN.save()
+        sys.monitoring.set_events(_TOOL, 0)
+        sys.monitoring.free_tool_id(_TOOL)
+        _noted.write()
     if not hasattr(config, "workerinput"):
         told = {"cpu_seconds": _cpu_seconds, "wall_seconds": _wall_seconds, "failed": sorted(_failed)}
         text = json.dumps(told)
