@@ -401,6 +401,16 @@ def _massif(
     return file
 
 
+@pytest.mark.parametrize(
+    ("unit", "axis"), [("ms", "seconds since the start of the program"), ("i", "i, no seconds"), ("B", "B, no seconds")]
+)
+def test_massif_says_what_its_times_are(unit: str, axis: str, tmp_path: Path) -> None:
+    """Instructions and bytes allocated are no seconds, and the report of the profile says so."""
+    file = _massif(tmp_path / "a", [{"api::keep": 1_000 * number} for number in range(20)], every=5)
+    file.write_text(file.read_text().replace("time_unit: i", f"time_unit: {unit}"))
+    assert rm.read_heap(file).report.time_axis == axis
+
+
 def test_between_detailed_snapshots_the_whole_heap_tells_how_it_goes(tmp_path: Path) -> None:
     """Every tenth has a tree, as massif does it: what falls in between does not grow, what rises all the time does."""
     teeth = [{"api::log": 50_000 + 9_000 * (number % 9)} for number in range(60)]

@@ -192,6 +192,15 @@ def test_unknown_kinds_of_past_are_refused(tmp_path: Path) -> None:
         Margins.load(path)
 
 
+def test_margins_of_another_format_are_refused_however_whole_they_are(tmp_path: Path) -> None:
+    """What a later version writes may mean something else by the same words."""
+    path = Margins.shipped().save(tmp_path / "margins.json")
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps(content | {"format": content["format"] + "0"}))
+    with pytest.raises(ReadError, match="another format"):
+        Margins.load(path)
+
+
 def test_the_shipped_margins_name_themselves() -> None:
     """Nobody shall take them for his own."""
     shipped = Margins.shipped()

@@ -14,7 +14,7 @@ import vl_convert
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.views import _plot, lives, timeline
+from rmtoolkit.views import _plot, lives, plots, timeline
 from rmtoolkit.views.timeline import Timelines
 
 if TYPE_CHECKING:
@@ -156,3 +156,9 @@ def test_a_heap_profile_is_a_chart_too() -> None:
     assert still is not None
     with pytest.raises(RmtoolkitError, match=r"knows no time. Hint: rm\.report_heap"):
         rm.plot_heap(rm.read_heap(still))
+
+
+@pytest.mark.parametrize("typed", [" shop/api", "API\n", "shop/a", "\tshop/API "])
+def test_what_is_typed_or_pasted_is_found(typed: str) -> None:
+    """Blanks around a pasted name, its case and what is left out of it are no other name."""
+    assert plots.find(typed, ["shop/api", "shop/web"]) == "shop/api"
