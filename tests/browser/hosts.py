@@ -200,11 +200,16 @@ class Lab(_Server):
     @staticmethod
     def paint(page: Page, *, dark: bool) -> None:
         """Choose the theme; JupyterLab remembers that of the test before."""
+        # The cover that fades when JupyterLab is there comes back for a new theme, and is taken away once for each:
+        # where the theme changes while it still fades, the second time finds none and complains.
+        bare = "!document.getElementById('jupyterlab-splash')"
+        page.wait_for_function(bare, timeout=PATIENCE)
         # Its body has no height of its own, so it counts as hidden.
         theme = "JupyterLab Dark" if dark else "JupyterLab Light"
         page.evaluate("theme => void jupyterapp.commands.execute('apputils:change-theme', {theme})", theme)
         wanted = f"body[data-jp-theme-light={str(not dark).lower()}]"
         page.wait_for_selector(wanted, state="attached", timeout=PATIENCE)
+        page.wait_for_function(bare, timeout=PATIENCE)
 
     def close_kernels(self) -> None:
         """Stop every kernel: each holds a process and its memory."""
