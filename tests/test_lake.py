@@ -27,6 +27,7 @@ from rmtoolkit import lake as lake_module
 from rmtoolkit._io import MARKER
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, RmtoolkitWarning, UnknownWorkloadError
 from rmtoolkit.schema import IDENTITY, SIGNALS
+from tests import peak
 from tests.loaders.test_scenarios import (
     FLAT,
     K8S,
@@ -830,6 +831,7 @@ def test_what_some_appends_say_less_of_is_one_or_told(lake: rm.Lake, said: list[
         assert found.containers.select(*names).row(0) == tuple(names.values())
 
 
+@peak.needs_linux
 def test_one_name_in_many_namespaces_is_paired_with_itself_alone(lake: rm.Lake) -> None:
     """As a store for each of thousands of tenants: all pairs of them took gigabytes."""
     code = """

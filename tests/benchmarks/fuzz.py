@@ -37,6 +37,7 @@ from rmtoolkit._accepted import read_acknowledgements
 from rmtoolkit.cli import main as command
 from rmtoolkit.exceptions import RmtoolkitError, RmtoolkitWarning
 from rmtoolkit.recording import metadata_of
+from tests import peak
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -467,25 +468,15 @@ def attempt(seed: int, number: int, folder: Path, *, with_command: bool | None =
     folder.mkdir(parents=True)
     kind = [*KINDS][number % len(KINDS)]
     made = KINDS[kind](random.Random(f"{seed}/{number}"), folder)  # noqa: S311 - the same every time
-    with contextlib.suppress(OSError):
-        # The highest amount of memory begins anew.
-        Path("/proc/self/clear_refs").write_text("5")
-    begun, before = time.process_time(), _most_bytes()
+    before, begun = peak.forget(), time.process_time()
     wrong = _of_command(made.words) if with_command else _of_reader(made.read)
     # What the process held before, after other tests, is not this input's.
-    seconds, more = time.process_time() - begun, _most_bytes() - before
+    seconds, more = time.process_time() - begun, peak.most_bytes() - before
     if wrong is None and seconds > SECONDS:
         wrong = f"{seconds:.1f} seconds"
     if wrong is None and more > BYTES:
         wrong = f"{more / BYTES:.2f} GiB"
     return None if wrong is None else f"{kind}: {wrong}"
-
-
-def _most_bytes() -> int:
-    with contextlib.suppress(OSError):
-        found = re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())
-        return int(found[1]) * 1024 if found else 0
-    return 0
 
 
 def _of_reader(read: Callable[[], object]) -> str | None:

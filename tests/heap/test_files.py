@@ -6,7 +6,6 @@ import bz2
 import gzip
 import lzma
 import os
-import resource
 import subprocess
 import sys
 import threading
@@ -18,6 +17,7 @@ import pytest
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, RmtoolkitWarning
+from tests import peak
 from tests.heap import makers
 from tests.heap.conftest import DATA
 from tests.heap.test_damage import zstd
@@ -146,15 +146,14 @@ ENDLESS: Final = {
 
 def bounded(read: Callable[[], object], mebibytes: int = 400) -> None:
     """Little memory and little time, and an error or a profile."""
-    before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
-    with warnings.catch_warnings():
+    start = time.process_time()
+    with peak.takes_less(mebibytes), warnings.catch_warnings():
         warnings.simplefilter("ignore", RmtoolkitWarning)
         try:
             read()
         except ReadError as error:
             assert any(word in str(error) for word in ("more than", "found '\\x00")), error  # noqa: PT017
     assert time.process_time() - start < 10
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < mebibytes * 1024
 
 
 @pytest.mark.parametrize("kind", ["stamps between events", "names", "rows of jemalloc", "nodes of massif", "zeros"])
