@@ -16,7 +16,19 @@ from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.around import held_by_sockets
 from rmtoolkit.analysis.models import SLOWING_DOWN, Family
 from rmtoolkit.analysis.patterns import PATTERNS
-from rmtoolkit.analysis.records import BESIDE, Halt, HeapKind, HeapReading, Layer, Level, Life, Opinion, Pool, Reading
+from rmtoolkit.analysis.records import (
+    BESIDE,
+    ByAge,
+    Halt,
+    HeapKind,
+    HeapReading,
+    Layer,
+    Level,
+    Life,
+    Opinion,
+    Pool,
+    Reading,
+)
 from rmtoolkit.analysis.signals import DAY_SECONDS, JUDGED
 from rmtoolkit.schema import Cause, Ending, Pattern, Signal
 
@@ -776,8 +788,8 @@ def _climbed(opinion: Opinion) -> float:
     return whole.came / max(limit - whole.early_level, 1.0)
 
 
-def pool_instances(pools: Sequence[Pool], rests: str | None = None) -> tuple[Pool, int, int]:
-    """What instances say together; of lives that need no more as they age, by which signal."""
+def pool_instances(pools: Sequence[Pool], by_age: ByAge | None = None) -> tuple[Pool, int, int]:
+    """What instances say together, and what all their lives need as they age."""
     answer, growing, judged = _pool_instances(pools)
     # A pool may be that of its only instance, which stays as it is.
     answer = replace(answer)
@@ -787,9 +799,21 @@ def pool_instances(pools: Sequence[Pool], rests: str | None = None) -> tuple[Poo
     if not (answer.masked and killed):
         _doubt_pools(answer, growing, pools)
     main = answer.main
-    if not killed and rests is not None and main is not None and main.signal == rests and main.growing_layer is None:
-        _rest(answer)
+    if by_age is not None and not killed and main is not None and main.growing_layer is None:
+        _weigh_age(answer, by_age)
     return answer, growing, judged
+
+
+def _weigh_age(answer: Pool, by_age: ByAge) -> None:
+    """Take for rest, in place, what all lives need no more of as they age; what rises in each of them is none."""
+    if answer.main is None or answer.main.signal != by_age.signal:
+        return
+    if not by_age.rise_bytes:
+        _rest(answer)
+    elif answer.fixed_version is None:
+        answer.rise_by_age_bytes = by_age.rise_bytes
+        if answer.bounded >= th.CLEAN_FROM:
+            _reopen(answer)
 
 
 def _doubt_pools(answer: Pool, growing: int, pools: Sequence[Pool]) -> None:

@@ -232,8 +232,8 @@ class Assessed(Struct, frozen=True):
     with_events: set[int]
     kills: Mapping[int, int]
     heaps: Mapping[Key, HeapReading]
-    #: By workload, the signal by which its lives need no more as they age.
-    rest_by_age: Mapping[tuple[str | None, ...], str]
+    #: By workload, where that is known.
+    by_age: Mapping[tuple[str | None, ...], records.ByAge]
 
     def workloads(self) -> Iterator[tuple[list[int], records.VerdictRow, Pool, Line | None]]:
         """Give the containers of each workload, its verdict, what that rests on, and its forecast."""
@@ -243,15 +243,16 @@ class Assessed(Struct, frozen=True):
             unnamed = about.workload is None and about.container is None
             groups.setdefault((*about.key, container) if unnamed else about.key, []).append(container)
         for containers in groups.values():
-            rests = self.rest_by_age.get(self.about[containers[0]].key)
-            pool, growing, judged = assess.pool_instances([self.pools[container] for container in containers], rests)
+            by_age = self.by_age.get(self.about[containers[0]].key)
+            pool, growing, judged = assess.pool_instances([self.pools[container] for container in containers], by_age)
             pool = assess.with_heap(pool, self.heaps.get(self.about[containers[0]].key))
             row, line = verdict_row(pool, self, containers, growing=growing, judged=judged)
             yield containers, row, pool, line
 
     def instance(self, container: int) -> records.VerdictRow:
-        pool, *_ = assess.pool_instances([self.pools[container]])
-        pool = assess.with_heap(pool, self.heaps.get(self.about[container].key))
+        key = self.about[container].key
+        pool, *_ = assess.pool_instances([self.pools[container]], self.by_age.get(key))
+        pool = assess.with_heap(pool, self.heaps.get(key))
         return verdict_row(pool, self, [container], growing=0, judged=1)[0]
 
 
@@ -308,7 +309,7 @@ def assess_block(
         set(recording.events["container_id"].unique()),
         Counter(recording.events.filter(pl.col("kind") == "oom_kill")["container_id"]),
         heaps or {},
-        signals.rest_by_age(cut, recording.containers),
+        signals.by_age(cut, recording.containers),
     )
 
 

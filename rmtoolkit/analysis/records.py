@@ -693,12 +693,21 @@ class Pool(Struct):
     surest: float = 1.0
     #: What a rise of only one life counts as, in samples: the smaller it is, the fewer.
     rise_samples: float = math.inf
+    #: So much do all lives rise as they age, beyond their load, and none lasts for long enough to show an end.
+    rise_by_age_bytes: float = 0.0
     heap: HeapReading | None = None
 
     @property
     def leaking_code(self) -> str | None:
         heap = self.heap
         return heap.suspects[0].function if heap is not None and heap.kind == HeapKind.GROWS and heap.suspects else None
+
+
+class ByAge(Struct, frozen=True):
+    """What the lives of a workload need as they age, by which signal: no more, or so much more in each of them."""
+
+    signal: str
+    rise_bytes: float
 
 
 class Exposure(Struct, frozen=True):
@@ -729,6 +738,7 @@ class OpenKind(StrEnum):
     OTHERS = "others"
     OUTSIDE = "outside"
     IDLE = "idle"
+    RISES_BY_AGE = "rises_by_age"
     YOUNG_RELEASE = "young_release"
     FEW_TEETH = "few_teeth"
     YOUNG = "young"

@@ -16,6 +16,7 @@ from rmtoolkit._tables import FOLLOWS, beside, in_force, run_starts, search_runs
 from rmtoolkit.analysis import models
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.models import Envelope, describe, envelopes, fit_rows
+from rmtoolkit.analysis.records import ByAge
 from rmtoolkit.recording import Recording, as_recording
 from rmtoolkit.schema import ABSURD_BYTES, FOOTPRINTS, TIME, WORKLOAD, Ending, Signal
 from rmtoolkit.validation import above_limits, believed
@@ -684,47 +685,99 @@ def _headroom(envelope: Envelope, rows: pl.DataFrame, whole: str) -> Array:
     return rows.with_columns(top=pl.Series(top)).select(room).to_series().to_numpy()
 
 
+#: A day in milliseconds.
+_DAY: Final = 1000 * DAY_SECONDS
 #: Bins of the age that lives of a workload have in common, fewer lives tell too little, and more are no surer.
 _AGES, _FEWEST_LIVES, _MOST_LIVES = 24, 8, 96
 #: Times the rise of most lives, from which on one rises alone.
 _ALONE: Final = 6
 
 
-def rest_by_age(cut: Lifetimes, containers: pl.DataFrame) -> dict[tuple[str | None, ...], str]:
-    """Find workloads whose old lives need no more than young ones do at the same moment, each by its judged signal."""
-    if cut.table.height < _FEWEST_LIVES:
+def by_age(cut: Lifetimes, containers: pl.DataFrame) -> dict[tuple[str | None, ...], ByAge]:
+    """Find workloads whose old lives need no more than young ones do, or more than the load of a day explains."""
+    if cut.table.height < th.MASKED_LIVES:
         return {}
-    whose = beside(cut.table.with_row_index("life_row"), containers.select("container_id", *WORKLOAD), "container_id")
-    span = (pl.col("end") - pl.col("start")).dt.total_milliseconds()
+    lives = beside(cut.table.with_row_index("life_row"), containers.select("container_id", *WORKLOAD), "container_id")
+    start, end, span = (pl.col(name) for name in ("start", "end", "span"))
+    lives = lives.with_columns(pl.col("start", "end").to_physical()).with_columns(span=end - start)
     # Few lives become the oldest: what is compared is the age that some of them reach.
     some = span.sort(descending=True).slice(pl.max_horizontal(pl.len() // 10, 2), 1).first()
-    come = (pl.len() >= _FEWEST_LIVES) & (some >= th.STANDS_FOR_ALL * span.max()) & (some > 0)
-    go = (pl.col("start").max() - pl.col("start").min()).dt.total_milliseconds() >= span.max()
+    come = (some >= th.STANDS_FOR_ALL * span.max()) & (some > 0)
+    go = (pl.len() >= _FEWEST_LIVES) & (start.max() - start.min() >= span.max())
+    # One by one, lives of about a day do not tell its load from their age.
+    whole = pl.min_horizontal(end.max() - start.min(), span.sum() / th.STANDS_FOR_ALL)
+    known = (some >= th.NIGHT_DAYS / 2 * _DAY) & (whole >= th.FEWEST_CYCLES * _DAY)
+    days = known & (span.max() < th.FEWEST_CYCLES * _DAY)
+    # How old a process was when the recording began is not known.
+    seen = pl.col("start_seen") | ((pl.col("life") == 0) & (start - start.min() > some / _AGES))
     named = pl.any_horizontal(pl.col("workload", "container").is_not_null())
-    whose = whose.filter(named).with_columns(age=some.over(WORKLOAD)).filter((come & go).over(WORKLOAD))
+    lives = lives.filter(named).filter((come & (go | days)).over(WORKLOAD))
+    told_of = {"age": some, "go": go, "days": days, "seen": seen & (span >= th.SHORT * some)}
+    lives = lives.with_columns(what.over(WORKLOAD).alias(name) for name, what in told_of.items())
     every = (pl.len() - 1) // _MOST_LIVES + 1
-    chosen = whose.sort("start").filter((pl.int_range(pl.len()) % every == 0).over(WORKLOAD))
+    chosen = lives.sort("start").filter((pl.int_range(pl.len()) % every == 0).over(WORKLOAD))
     told = cut.samples.select("life_row", "time", *map(str, JUDGED))
-    told = told.join(chosen.select("life_row", "start", "age", *WORKLOAD), on="life_row")
+    told = told.join(chosen.select("life_row", "start", *told_of, *WORKLOAD), on="life_row")
     found = {}
     for key, samples in told.group_by(WORKLOAD):
         name = next((name for name in map(str, JUDGED) if samples[name].count()), None)
-        if name is not None and _rests_by_age(samples.rename({name: "value"}).drop_nulls("value"), samples["age"][0]):
-            found[key] = name
+        if name is None:
+            continue
+        cells = _by_moment(samples.rename({name: "value"}).drop_nulls("value"))
+        if samples["go"][0] and not cells.is_empty() and _rests_by_age(cells):
+            found[key] = ByAge(name, 0.0)
+        elif samples["days"][0] and (rise := _rise_by_age(cells.filter("seen", pl.col("share") * th.START_PART > 1))):
+            found[key] = ByAge(name, rise)
     return found
 
 
-def _rests_by_age(samples: pl.DataFrame, age: int) -> bool:
-    """Whether neither what all lives need by their age nor one of them rises by what matters, give or take errors."""
-    width = age / _AGES
-    begun = pl.col("time").to_physical() - pl.col("start").to_physical()
-    places = {"old": begun / width, "moment": pl.col("time").to_physical() / width}
-    cut = samples.with_columns(place.cast(pl.Int64).alias(name) for name, place in places.items())
+def _by_moment(samples: pl.DataFrame) -> pl.DataFrame:
+    """Means of each life at each moment, one in so many of the age that lives have in common."""
+    time, start, age = pl.col("time").to_physical(), pl.col("start"), pl.col("age")
+    share = (time - start) / age
+    cut = samples.with_columns(old=(share * _AGES).cast(pl.Int64), moment=(time * _AGES / age).cast(pl.Int64))
     groups = cut.filter(pl.col("old") < _AGES).group_by("moment", "life_row")
-    cells = groups.agg(pl.col("value").mean(), pl.col("old").first()).sort("moment", "life_row")
+    about = {"share": share.mean(), "begun": (start / age).first()}
+    return groups.agg(pl.first("old", "seen"), time.mean(), pl.col("value").mean(), **about).sort("moment", "life_row")
+
+
+#: Waves of a day beside which all must agree how far lives rise; of the middle one that is told.
+_WAVES: Final = (2, 3, 4)
+
+
+def _rise_by_age(cells: pl.DataFrame) -> float:
+    """Tell by how much lives rise as they age, beyond a day's load and data that grow; 0 where that is not sure."""
+    cells = cells.sort("life_row", "moment")
+    first = run_starts(cells["life_row"])
+    several = len(first)
+    if several < th.MASKED_LIVES:
+        return 0.0
+    share, time, value = (cells[name].to_numpy() for name in ("share", "time", "value"))
+    angles = [time * (2 * math.pi * order / _DAY) for order in range(1, max(_WAVES) + 1)]
+    columns = np.stack([share, *(wave(angle) for angle in angles for wave in (np.sin, np.cos)), value], axis=1)
+    length = np.diff(first, append=cells.height)
+    means = np.add.reduceat(columns, first) / length[:, None]
+    columns -= np.repeat(means, length, axis=0)
+    begun = cells["begun"].to_numpy()[first]
+    begun -= begun.mean()
+    rises, errors = [], []
+    for order in _WAVES:
+        parts = columns[:, : 1 + 2 * order]
+        inverse = np.linalg.pinv(parts.T @ parts, hermitian=True)
+        needs = inverse @ (parts.T @ columns[:, -1])
+        # What one life has too much of it has for long: it counts once.
+        each = np.add.reduceat(parts * (columns[:, -1] - parts @ needs)[:, None], first) @ inverse[0]
+        errors.append(math.sqrt(each @ each * several / (several - 1)))
+        # Data that grow lift what each life begins with.
+        levels = means[:, -1] - means[:, :-1][:, : len(needs)] @ needs
+        rises.append(needs[0] - max(float(begun @ levels / (begun @ begun)), 0.0))
+    error = math.hypot(max(errors[:2]), max(rises) - min(rises))
+    return float(rises[1]) if rises[1] > max(th.TREND * error, th.MATERIAL_SHARE * value.mean()) else 0.0
+
+
+def _rests_by_age(cells: pl.DataFrame) -> bool:
+    """Whether neither what all lives need by their age nor one of them rises by what matters, give or take errors."""
     cells = cells.with_columns(life=pl.col("life_row").rank("dense") - 1, at=pl.col("moment").rank("dense") - 1)
-    if cells.is_empty():
-        return False
     value, old, life, at = (cells[name].to_numpy() for name in ("value", "old", "life", "at"))
     several = life.max() + 1
     # A level for each age and one for each life, without what all have in common at a moment.

@@ -123,6 +123,8 @@ def _question(pool: Pool, main: Opinion, row: Reading, pattern: Pattern, cause: 
     work = main.levels.get(Signal.WORK)
     if work is not None and work.end_level <= work.first_level and row.bounded > th.LIKELY:
         return _open(OpenKind.IDLE)
+    if pool.rise_by_age_bytes:
+        return _open(OpenKind.RISES_BY_AGE, rise=pool.rise_by_age_bytes)
     if (longest := pool.longest_before_seconds) is not None:
         # A release is judged when it was seen for a good part of the longest life before it.
         life = max(pool.opinions, key=lambda opinion: opinion.life.start).life

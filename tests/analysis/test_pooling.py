@@ -371,6 +371,57 @@ def test_what_rests_by_age_may_grow_all_the_same(
     assert row_of(together(pods))["verdict"] == verdict
 
 
+def restarted_daily(
+    growth: float = 0.0,
+    *,
+    data: float = 0.0,
+    swing: float = 0.2,
+    every: float = 24.0,
+    runs: float = 240.0,
+    pods: int = 1,
+) -> Recording:
+    """Ten days under a daily load; at 5 o'clock a new process begins, which grows by so much of itself a day."""
+    rng, t = np.random.default_rng(11), hours(240, 900)
+    begun = np.arange(5.0 - every, 240, every)
+    start = begun[np.searchsorted(begun, t, side="right") - 1]
+    level = 1 - 0.5 * np.exp(-(t - start) / 0.4) + growth * (t - start) / 24 + data * t / 24 + swing * day(t)
+    level += ar1(rng, len(t), 0.004, 0.6)
+    signals, there = {"working_set_bytes": 300 * MI * level}, t - start < runs
+    if pods == 1:
+        events = [(float(at), "start", None) for at in begun[1:]]
+        return record(t[there], {name: values[there] for name, values in signals.items()}, events=events)
+    parts = [(t >= at) & (t < at + every) & there for at in begun]
+    level_bytes, parts = signals["working_set_bytes"], [(t >= at) & (t < at + every) & there for at in begun]
+    apart = [record(t[one], {"working_set_bytes": level_bytes[one]}, pod=f"api-{at}") for at, one in enumerate(parts)]
+    return together(apart)
+
+
+@pytest.mark.parametrize("pods", [1, 10], ids=["in_place", "replaced"])
+@pytest.mark.parametrize("swing", [0.05, 0.2, 0.4])
+def test_what_rises_in_each_life_of_a_day_is_not_said_to_rest(swing: float, pods: int) -> None:
+    """At night the load falls by more than the day's leak: each life by itself seems to rest."""
+    row = row_of(restarted_daily(0.08, swing=swing, pods=pods))
+    assert row["verdict"] != "not_leak"
+    if row["verdict"] == "inconclusive":
+        assert "open_rises_by_age" in {piece["statistic"] for piece in row["evidence"]}
+        assert row["next_step"].startswith("Let one process run for 3 days")
+
+
+@pytest.mark.parametrize(
+    "rests",
+    [
+        pytest.param({}, id="a_load"),
+        pytest.param({"data": 0.04}, id="data_that_grow"),
+        pytest.param({"growth": 0.08, "every": 72.0}, id="lives_of_days_tell_by_themselves"),
+        pytest.param({"growth": 0.3, "runs": 5.0}, id="a_nightly_job"),
+    ],
+)
+def test_lives_that_do_not_rise_by_age(rests: dict[str, float]) -> None:
+    """Neither a load, nor data that outlive restarts, nor the work of a job is a rise by age."""
+    row = row_of(restarted_daily(**rests))
+    assert "open_rises_by_age" not in {piece["statistic"] for piece in row["evidence"]}
+
+
 def test_restarts_of_a_pod_do_not_tell_that_it_was_made_anew() -> None:
     """As seldom as releases come, the teeth of a pod that keeps its name may be new pods that leak."""
     t = hours(240, 900)
