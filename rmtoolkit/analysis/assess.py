@@ -788,8 +788,7 @@ def _climbed(opinion: Opinion) -> float:
     return whole.came / max(limit - whole.early_level, 1.0)
 
 
-def pool_instances(pools: Sequence[Pool], by_age: ByAge | None = None) -> tuple[Pool, int, int]:
-    """What instances say together, and what all their lives need as they age."""
+def pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
     answer, growing, judged = _pool_instances(pools)
     # A pool may be that of its only instance, which stays as it is.
     answer = replace(answer)
@@ -798,22 +797,7 @@ def pool_instances(pools: Sequence[Pool], by_age: ByAge | None = None) -> tuple[
     answer.masked = answer.masked and not _carried([one for pool in pools for one in pool.opinions])
     if not (answer.masked and killed):
         _doubt_pools(answer, growing, pools)
-    main = answer.main
-    if by_age is not None and not killed and main is not None and main.growing_layer is None:
-        _weigh_age(answer, by_age)
     return answer, growing, judged
-
-
-def _weigh_age(answer: Pool, by_age: ByAge) -> None:
-    """Take for rest, in place, what all lives need no more of as they age; what rises in each of them is none."""
-    if answer.main is None or answer.main.signal != by_age.signal:
-        return
-    if not by_age.rise_bytes:
-        _rest(answer)
-    elif answer.fixed_version is None:
-        answer.rise_by_age_bytes = by_age.rise_bytes
-        if answer.bounded >= th.CLEAN_FROM:
-            _reopen(answer)
 
 
 def _doubt_pools(answer: Pool, growing: int, pools: Sequence[Pool]) -> None:
@@ -1043,6 +1027,21 @@ def _still_runs(pool: Pool, at: dt.datetime) -> bool:
     life = pool.opinions[-1].life
     scrape = life.seconds / max(life.samples - 1, 1)
     return life.ended == Ending.RUNNING and (at - life.end).total_seconds() <= th.SILENT_SCRAPES * scrape
+
+
+def weigh_age(pool: Pool, by_age: ByAge | None) -> None:
+    """Take for rest, in place, what all lives need no more of as they age; what rises in each of them is none."""
+    main = pool.main
+    if by_age is None or main is None or main.signal != by_age.signal or main.growing_layer is not None:
+        return
+    if _was_killed(pool):
+        return
+    if not by_age.rise_bytes:
+        _rest(pool)
+    elif pool.fixed_version is None:
+        pool.rise_by_age_bytes = by_age.rise_bytes
+        if pool.bounded >= th.CLEAN_FROM:
+            _reopen(pool)
 
 
 def with_heap(pool: Pool, reading: HeapReading | None) -> Pool:

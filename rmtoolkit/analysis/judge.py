@@ -243,16 +243,18 @@ class Assessed(Struct, frozen=True):
             unnamed = about.workload is None and about.container is None
             groups.setdefault((*about.key, container) if unnamed else about.key, []).append(container)
         for containers in groups.values():
-            by_age = self.by_age.get(self.about[containers[0]].key)
-            pool, growing, judged = assess.pool_instances([self.pools[container] for container in containers], by_age)
-            pool = assess.with_heap(pool, self.heaps.get(self.about[containers[0]].key))
+            pool, growing, judged = self._pooled(containers)
             row, line = verdict_row(pool, self, containers, growing=growing, judged=judged)
             yield containers, row, pool, line
 
+    def _pooled(self, containers: list[int]) -> tuple[Pool, int, int]:
+        key = self.about[containers[0]].key
+        pool, growing, judged = assess.pool_instances([self.pools[container] for container in containers])
+        assess.weigh_age(pool, self.by_age.get(key))
+        return assess.with_heap(pool, self.heaps.get(key)), growing, judged
+
     def instance(self, container: int) -> records.VerdictRow:
-        key = self.about[container].key
-        pool, *_ = assess.pool_instances([self.pools[container]], self.by_age.get(key))
-        pool = assess.with_heap(pool, self.heaps.get(key))
+        pool, *_ = self._pooled([container])
         return verdict_row(pool, self, [container], growing=0, judged=1)[0]
 
 

@@ -356,6 +356,8 @@ def _why_open_reason(situation: Situation, main: Opinion, reading: Reading, span
     if question.kind == OpenKind.OUTSIDE:
         where = "outside the allocator: mappings, C code or stacks"
         return f"Over {span} the live heap is flat, and the growth lies {where}; {shows}."
+    if question.kind == OpenKind.RISES_BY_AGE:
+        return f"{situation.runs} lives of up to {span}: {question.why}."
     if question.kind == OpenKind.HEAP_RESTS:
         return f"Over {span} the {signal} rises, and {question.why}; {shows}."
     counted = "one life" if pool.lives_judged <= 1 else f"{pool.lives_judged} lives"
