@@ -416,7 +416,7 @@ def test_what_rises_in_each_life_of_a_day_is_not_said_to_rest(swing: float, pods
         pytest.param({"growth": 0.3, "runs": 5.0}, id="a_nightly_job"),
     ],
 )
-def test_lives_that_do_not_rise_by_age(rests: dict[str, float]) -> None:
+def test_lives_that_do_not_rise_by_age(rests: dict[str, Any]) -> None:
     """Neither a load, nor data that outlive restarts, nor the work of a job is a rise by age."""
     row = row_of(restarted_daily(**rests))
     assert "open_rises_by_age" not in {piece["statistic"] for piece in row["evidence"]}
