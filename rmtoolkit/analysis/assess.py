@@ -1067,7 +1067,7 @@ def with_heap(pool: Pool, reading: HeapReading | None) -> Pool:
 
 def _heard(pool: Pool, judged: Reading, reading: HeapReading) -> HeapKind:
     # Few profiles, or such as growth itself brought, do not tell that it goes on: a recording may.
-    is_told = reading.kind in (HeapKind.FEW, HeapKind.RISES) and pool.growing >= th.LEAK_FROM
+    is_told = reading.kind in (HeapKind.FEW, HeapKind.RISES, HeapKind.DOUBLES) and pool.growing >= th.LEAK_FROM
     kind = HeapKind.GROWS if is_told else reading.kind
     if kind not in (HeapKind.GROWS, HeapKind.RESTS):
         return kind

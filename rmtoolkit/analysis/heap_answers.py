@@ -49,16 +49,13 @@ def read_profile(heap: HeapProfile, table: pl.DataFrame | None = None) -> HeapRe
     held = int(table["held_bytes"].sum() or 0)
     largest = table.sort("held_bytes", descending=True, nulls_last=True, maintain_order=True)
     most = place(largest.row(0, named=True)) if largest.height else None
-    kinds = HeapKind.GROWS, HeapKind.RISES, HeapKind.FILLS
+    kinds = HeapKind.GROWS, HeapKind.RISES, HeapKind.DOUBLES, HeapKind.FILLS
     kind = next((kind for kind in kinds if kind in table["reading"]), HeapKind.RESTS)
     # What is cut off before its first stamp tells no rest.
     untold = kind == HeapKind.RESTS and not heap.timeline.height
     if not table.height or untold or table["reading"][0] == "live":
         return HeapReading(HeapKind.PICTURE, held_bytes=held, largest=most)
     moved = int(table["growth_bytes"].sum() or 0)
-    if kind == HeapKind.RESTS and heap.timeline.height < FEWEST and moved > th.HEAP_SAME * held:
-        kind = HeapKind.FEW
-    growing = table.filter(reading=kind if kind in kinds else "grew")
     rates = table.filter(table["growth_bytes_per_second"] > 0).select("growth_bytes", "growth_bytes_per_second")
     # As it is drawn, by time or by the order of the snapshots, from when something is held: a profiler starts before.
     moments = heap.timeline.unique(["time_seconds", "events"], keep="last", maintain_order=True)
@@ -67,9 +64,16 @@ def read_profile(heap: HeapProfile, table: pl.DataFrame | None = None) -> HeapRe
     span = float(times[-1] - times[0]) if len(times) > 1 and times[-1] > times[0] else None
     # The part after startup, where nothing grew in it.
     seconds = float(rates.row(0)[0] / rates.row(0)[1]) if rates.height else span and span / 2
-    total = int(growing["growth_bytes"].sum() or 0)
     early = (moments.height + 1) // 2 if span is None else (moments["time_seconds"] <= times[0] + span / 2).sum()
     before, last = (moments["live_bytes"][at] for at in (early - 1, -1)) if moments.height else (None, held)
+    moved = moved if before is None else max(moved, max(held, last) - before)
+    growing = table.filter(reading=kind if kind in kinds else "grew")
+    # What begins in the second half needs twice as many to be seen to go on.
+    least = th.HEAP_SAME * held
+    rises = (moments["live_bytes"].tail(3).diff().drop_nulls() > least).all()
+    few = heap.timeline.height < (2 * FEWEST if rises else FEWEST) and moved > least
+    kind = HeapKind.FEW if kind == HeapKind.RESTS and few and growing.height else kind
+    total = int(growing["growth_bytes"].sum() or 0)
     return HeapReading(
         kind,
         tuple(
@@ -78,7 +82,7 @@ def read_profile(heap: HeapProfile, table: pl.DataFrame | None = None) -> HeapRe
         ),
         growth_bytes=total,
         growth_bytes_per_second=total / seconds if seconds and kind in kinds else None,
-        moved_bytes=moved if before is None else max(moved, max(held, last) - before),
+        moved_bytes=moved,
         held_bytes=held,
         seconds=seconds,
         span_seconds=span,

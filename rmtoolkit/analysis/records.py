@@ -630,6 +630,8 @@ class HeapKind(StrEnum):
     BLIND = "blind"
     #: It grows by snapshots that were taken because it grew.
     RISES = "rises"
+    #: One container doubled, and the recording ended before it would again.
+    DOUBLES = "doubles"
     #: More is held, in too few snapshots to tell whether that goes on.
     FEW = "few"
     #: Beside a recording: it grows by too little to explain what was recorded.

@@ -498,7 +498,10 @@ def _heap_rows(pool: Pool) -> Iterator[Evidence]:
         yield _say(None, Statistic.HEAP_RESTS, held, heap.moved_bytes, weight=3 if heap.seconds else 2)
     elif heap.kind == records.HeapKind.SMALL:
         yield _say(None, Statistic.HEAP_SMALL, f"{pace(heap.growth_bytes_per_second or 0, heap.seconds)}{span}")
-    elif heap.kind in (records.HeapKind.FILLS, records.HeapKind.FEW, records.HeapKind.RISES):
+    elif heap.kind in (
+        *(records.HeapKind.FILLS, records.HeapKind.FEW),
+        *(records.HeapKind.RISES, records.HeapKind.DOUBLES),
+    ):
         yield _say(None, f"heap_{heap.kind}", held, place=heap.suspects[0].place, snapshots=heap.snapshots)
     elif heap.kind == records.HeapKind.SHORT:
         yield _say(None, "heap_untimed" if heap.seconds is None else Statistic.HEAP_SHORT, held)

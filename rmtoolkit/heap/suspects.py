@@ -13,7 +13,7 @@ from rmtoolkit.exceptions import RmtoolkitError, quote
 from rmtoolkit.heap._names import OWN, STD, SYSTEM, WRAPPER, crates, frame_name
 from rmtoolkit.heap.formats import join
 from rmtoolkit.heap.profile import HeapProfile, HeapSummary
-from rmtoolkit.heap.tree import ALL, READINGS, Readings, curves, evenly, read_curves, read_parts, tell_apart
+from rmtoolkit.heap.tree import ALL, MOVES, READINGS, Readings, curves, evenly, read_curves, read_parts, tell_apart
 from rmtoolkit.schema import NUMBER, TEXT, WHOLE, typed
 from rmtoolkit.text import count, memory, pace
 
@@ -137,7 +137,7 @@ def suspects(heap: HeapProfile | Sequence[HeapProfile], *, own: Collection[str] 
     A recording is cut into 32 parts, by time and by allocations. Growth is the increase of what is held in a part and
     never goes away again; what came since the last fall counts as far as it is beyond the deepest fall. It grows when
     that, without its largest step, is above what comes and goes, comes in many parts and does not stop before the end,
-    in blocks and not only in their sizes; or when it is one container that doubles. It fills when less comes in every
+    in blocks and not only in their sizes; or when one container doubled just now. It fills when less comes in every
     quarter of what was done, or of the time; it rises when the snapshots came as memory did, and neither is known.
 
     Examples
@@ -174,11 +174,11 @@ def _read(heap: HeapProfile, own: Collection[str]) -> tuple[pl.DataFrame, list[s
         named, names = _numbered(finer)
         said = read_curves(curves(heap, named, len(names), end=len(found.seconds)) or found)
         # A line stands alone where the rest of its function rests: the table of a cache that fills doubles with it.
-        moves = pl.Series([reading in ("grows", "rises", "fills") for reading in said.reading])
+        moves = pl.Series([reading in (*MOVES, "grew") for reading in said.reading])
         rest = named.filter(pl.col("spot").is_null() & moves.gather(named["group"]))["function"]
         alike = pl.col("function").is_in(rest.implode()) & pl.col("spot").is_not_null()
         finer = named.with_columns(spot=pl.when(~alike).then("spot")) if named.select(alike.any()).item() else None
-    if heap.summary.format.startswith("massif") and not {"grows", "rises", "fills"} & {*said.reading}:
+    if heap.summary.format.startswith("massif") and not {*MOVES} & {*said.reading}:
         # Its trees are few, the whole is known more often: where that grows steadily, what grew by half of it does.
         whole = read_parts(found, [[*range(len(names))]])
         said.reading[(whole.reading == "grows") & (2 * said.growth >= whole.growth)] = "grows"

@@ -68,6 +68,8 @@ _STAIRS: Final = 3
 
 #: Readings, the most suspicious first, and what they mean.
 READINGS: Final[dict[str, str]] = texts("heap/words")["readings"]
+#: Of these more may come.
+MOVES: Final = ("grows", "rises", "doubles", "fills")
 
 
 class Curves(NamedTuple):
@@ -216,6 +218,13 @@ def _fallen(values: Floats) -> Floats:
     return np.maximum.accumulate(values, axis=1) - values
 
 
+def _seen(found: Curves) -> Floats:
+    """Tell how many of the blocks at the end a sample has seen; of all that are counted, all."""
+    many = found.blocks[:, -1].clip(min=1)
+    seen: Floats = -many * np.expm1(-found.size[:, -1] / many / max(found.sample_bytes, 1))
+    return seen
+
+
 class _Clocked(NamedTuple):
     growth: Floats
     growth_blocks: Floats
@@ -230,12 +239,13 @@ class _Clocked(NamedTuple):
     #: How much the pace of the growth changes, over all of it.
     uneven: Floats
     doubles: Flags
+    #: One that doubles did so just now: until then it grew, and a recording that ends long after that tells no more.
+    lately: Flags
 
 
 def read_curves(found: Curves) -> Readings:
     """Tell what grows on and on from what fills up, has a bound, or comes and goes."""
-    held, many = found.size[:, -1], found.blocks[:, -1].clip(min=1)
-    seen = -many * np.expm1(-held / many / max(found.sample_bytes, 1))
+    held, seen = found.size[:, -1], _seen(found)
     tells = (found.sample_bytes > 1) & (seen > _TOO_MUCH)
     several = [_by_clock(found, clock, tells) for clock in found.clocks]
     steady = np.array([said.steady for said in several])
@@ -248,7 +258,7 @@ def read_curves(found: Curves) -> Readings:
     goes_on = np.any([said.goes_on for said in several], axis=0)
     # Stairs by time alone may come of a machine that was busy.
     by_itself = 2 * found.share > 1
-    doubles = np.where(by_itself, several[0].doubles, several[-1].doubles)
+    doubles, lately = (np.where(by_itself, *ends) for ends in zip(several[0][-2:], several[-1][-2:], strict=True))
     # By a clock that makes the growth far more uneven than the other does, nothing is told of its pace.
     uneven = np.array([said.uneven for said in several])
     slows = np.all([said.slows for said in several] | (uneven > _UNEVEN * uneven.min(axis=0)), axis=0)
@@ -259,8 +269,9 @@ def read_curves(found: Curves) -> Readings:
     by_chance = (found.sample_bytes > 1) & ((1 - lasts) * np.sqrt(seen) < _BY_CHANCE * (1 + lasts))
     enough = (_MATERIAL if found.blocks.any() else _TOLD) * found.size.sum(axis=0).max()
     steadily = (steady > _HARDLY * growth) & goes_on & (growth >= enough)
-    grows = (steadily & ~slows) | (doubles & (growth >= enough))
-    said = {"grows": grows, "rises": steadily & by_chance, "fills": steadily, "grew": growth > 0}
+    doubles &= growth >= enough
+    said = {"grows": (steadily & ~slows) | (doubles & lately), "doubles": doubles}
+    said |= {"rises": steadily & by_chance, "fills": steadily, "grew": growth > 0}
     reading = np.select([*said.values()], [*said], "held")
     return Readings(reading, growth, blocks, seconds, steadiness, held)
 
@@ -272,19 +283,24 @@ def _by_clock(found: Curves, clock: Floats, tells: Flags) -> _Clocked:
     # Where what came after startup begins to come.
     first = int(starts[min(begin + (len(clock) > parts), parts - 1)])
     least = floors(found.size, starts)
-    (kept, cycles), (kept_blocks, _) = for_good(least), for_good(floors(found.blocks, starts))
+    (kept, cycles), (kept_blocks, cycles_blocks) = for_good(least), for_good(floors(found.blocks, starts))
     growth, blocks = (values[:, -1] - values[:, begin] for values in (kept, kept_blocks))
     rises = np.diff(kept, axis=1)
     after = rises[:, begin:]
-    # One step may lie across two parts, but not across two pictures.
-    step = after[:, 1:] + after[:, :-1] if len(clock) > parts else after
-    steady = growth - step.max(axis=1) if after.shape[1] > 1 else growth
+    steady, evenly_more = (
+        more - _largest_step(values[:, begin:], across=len(clock) > parts)
+        for more, values in ((growth, kept), (blocks, kept_blocks))
+    )
     goes = -np.diff(found.blocks[:, first:], axis=1).clip(max=0).sum(axis=1)
     many, size = found.blocks[:, -1].clip(min=0), found.size[:, -1]
+    # Each that a sample has seen stands for several, and so does its chance.
+    several = np.sqrt(many.clip(min=1) / _seen(found).clip(min=1)).clip(min=1) if found.blocks_told else 1
     chance = np.where(
-        (goes > blocks) | (after.shape[1] < _RISES), _BY_CHANCE * np.sqrt(many), 0 if parts < _PARTS else 2
+        (goes > blocks) | (after.shape[1] < _RISES) | (several > 1 + _HARDLY),
+        _BY_CHANCE * np.sqrt(many) * several,
+        0 if parts < _PARTS else 2,
     )
-    by_sizes = _BY_CHANCE * size / np.maximum(many, 1) * np.sqrt(np.maximum(many - 1, 0))
+    by_sizes = _BY_CHANCE * size / np.maximum(many, 1) * np.sqrt(np.maximum(many - 1, 0)) * several
     # What hardly ever falls, in so many steps, is no noise.
     moves = np.diff(least[:, begin:], axis=1)
     falls = -moves.clip(max=0).sum(axis=1)
@@ -297,21 +313,29 @@ def _by_clock(found: Curves, clock: Floats, tells: Flags) -> _Clocked:
     missed = many * np.exp(-size / np.maximum(many, 1) / found.sample_bytes)
     bound = np.where((found.sample_bytes > 1) & (missed > _HARDLY), by_sizes, 0)
     across = parts < len(clock)
-    doubles = _double(rises, alone & (growth > bound), across=across)
+    places = clock if parts == len(clock) else np.linspace(0, 1, parts)
+    doubles, last = _double(rises, alone & (growth > bound), across=across), _last(rises, places)
     if across and not found.counted:
         # Of a container that doubles in the last pictures all may lie in one part.
         stairs = np.diff(for_good(found.size)[0], axis=1)
         more = stairs[:, first:].sum(axis=1)
         late = _double(stairs, alone & (more > np.maximum(growth, bound)), across=False)
         growth, steady, doubles = np.where(late, more, growth), np.where(late, more, steady), doubles | late
+        last = np.where(late, _last(stairs, clock), last)
     # What wanders is as far up as it was down before.
     bar = np.where(only_sizes & ~doubles, np.inf, cycles if found.blocks.any() else _BY_CHANCE * cycles)
     growth, steady = np.where(growth > bar, growth, 0), np.where(steady > bar, steady, 0)
+    # Blocks may come evenly where bytes come as their table doubles.
+    by_blocks = np.where(more_blocks & (evenly_more > cycles_blocks), evenly_more * size / many.clip(min=1), 0)
+    steady = np.where(growth > 0, np.maximum(steady, by_blocks.clip(max=growth)), 0)
     since = after.shape[1] - np.where((after > 0).any(axis=1), (after > 0).argmax(axis=1), 0)
     steadiness = np.where(growth > 0, (after > 0).sum(axis=1) / np.maximum(since, (after.shape[1] + 1) // 2), 0)
     judged = np.where(more_blocks[:, None], kept_blocks, kept)
     pace = np.diff(judged, axis=1)
-    places = clock if parts == len(clock) else np.linspace(0, 1, parts)
+    since_start = pace[:, parts // 4 :]
+    # Sizes vary: in bytes a rise far below the usual one is none.
+    hardly = np.where(more_blocks, 0, _BEGUN * since_start.mean(axis=1)) if since_start.size else np.zeros(len(pace))
+    goes_on = _goes_on(since_start > 0) & _goes_on(since_start > hardly[:, None])
     # Of parts without a picture nothing is known.
     told = np.flatnonzero(np.diff(starts, append=len(clock)))
     return _Clocked(
@@ -320,11 +344,27 @@ def _by_clock(found: Curves, clock: Floats, tells: Flags) -> _Clocked:
         steady,
         np.full(len(growth), found.seconds[-1] - found.seconds[min(first, len(clock) - 1)]),
         steadiness,
-        _goes_on((pace > 0)[:, parts // 4 :]),
+        goes_on,
         *_slows(judged[:, told], places[told], 0 if found.counted else _BEGUN, tells),
         np.abs(np.diff(pace, axis=1)).sum(axis=1) / pace.sum(axis=1).clip(min=1),
         doubles,
+        last >= 1 - _LATE,
     )
+
+
+def _largest_step(kept: Floats, *, across: bool) -> Floats:
+    """One may lie across two parts, but not across two pictures; one alone is no step of several."""
+    steps = np.diff(kept, axis=1)
+    if steps.shape[1] < 2:
+        return np.zeros(len(kept))
+    largest: Floats = (steps[:, 1:] + steps[:, :-1] if across else steps).max(axis=1)
+    return largest
+
+
+def _last(rises: Floats, clock: Floats) -> Floats:
+    """Tell when the last rise that counts came."""
+    counts = rises > _BEGUN * rises.max(axis=1, keepdims=True)
+    return clock[:0:-1][counts[:, ::-1].argmax(axis=1)]
 
 
 def _goes_on(rises: Flags) -> Flags:
@@ -778,7 +818,7 @@ def _growers(fine: Curves, rows: list[int], paths: Sequence[Path], depth: int) -
     parts = list(branches.values())
     said = read_parts(fine, parts)
     if depth == _LINE:
-        if read_parts(fine, [rows]).reading[0] in ("grows", "rises", "fills"):
+        if read_parts(fine, [rows]).reading[0] in MOVES:
             return _growers(fine, rows, paths, depth + 1)
         return {
             row: _LINE for part, reading in zip(parts, said.reading, strict=True) if reading == "grows" for row in part

@@ -23,6 +23,7 @@ from rmtoolkit.analysis.heap_answers import answer
 from rmtoolkit.exceptions import RmtoolkitWarning
 from rmtoolkit.heap._names import spoken
 from rmtoolkit.heap.formats import join
+from rmtoolkit.heap.tree import MOVES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,7 +80,9 @@ def outcome(case: Case) -> tuple[str, str]:
     if case.truth != "leaks":
         return ("false alarm" if growing else "right"), said
     if not growing:
-        return "missed", said
+        # It is named, as what may go on.
+        is_named = bool(rows) and rows[0]["reading"] in MOVES and _in_crate(rows[0]["function"]) in case.functions
+        return "open" if is_named else "missed", said
     named = set(growing[: len(case.functions)])
     # Valgrind knows inlined functions by their last name alone.
     short = {name.rpartition("::")[2] for name in case.functions}
