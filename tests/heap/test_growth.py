@@ -144,7 +144,10 @@ def test_the_table_of_a_cache_that_is_full_by_now_is_no_leak() -> None:
     table = FrameTable()
     numbers = [table.number("api::Cache::put", "src/api.rs", line, "/app/api") for line in (1, 2)]
     stacks, _ = stacks_frame([[number] for number in numbers], {"live_bytes": [44_000, 32_768]})
-    shapes = (lambda t: (1000 * min(t, 44), min(t, 44))), (lambda t: (4096 << sum(t >= at for at in (9, 17, 34)), 1))
+    shapes: list[Callable[[int], tuple[int, int]]] = [
+        lambda t: (1000 * min(t, 44), min(t, 44)),
+        lambda t: (4096 << sum(t >= at for at in (9, 17, 34)), 1),
+    ]
     rows = [(at + 1, float(t), t, *shape(t)) for t in SECONDS for at, shape in enumerate(shapes)]
     growth = pl.DataFrame(rows, schema=GROWTH, orient="row")
     found = suspects(HeapProfile(HeapSummary("heaptrack"), stacks, table.frame(), growth=growth))
