@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,12 +13,12 @@ import polars as pl
 
 from rmtoolkit import schema
 from rmtoolkit._identity import ENOUGH, HIGH, STATISTIC_LABELS, contradictions, parting, statistic
-from rmtoolkit._tables import FOLLOWS, as_time, beside, one_stretch, real_cores
+from rmtoolkit._tables import FOLLOWS, as_time, beside, one_stretch, real_cores, unnested
 from rmtoolkit.exceptions import ColumnError, RmtoolkitError, quote, warn
 from rmtoolkit.text import GI, looks, texts
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     import pandas as pd
 
@@ -186,7 +187,8 @@ def _to_polars(frame: Any) -> tuple[pl.DataFrame, list[str]]:  # noqa: ANN401 - 
         elif isinstance(frame, dict | list):
             msg += " Hint: polars.DataFrame(…) makes a table of lists."
         raise RmtoolkitError(msg)
-    notes: list[str] = []
+    frame, notes = unnested(frame), list[str]()
+    frame = frame.rename(own_names(frame.columns))
     # Of two units of one amount the one that can mean nothing else comes first.
     for head in sorted(frame.columns, key=lambda head: re.search(r"(?i)[kmgt]b[^a-z]*$", head) is not None):
         name, unit = column_of(head)
@@ -207,6 +209,20 @@ def _to_polars(frame: Any) -> tuple[pl.DataFrame, list[str]]:  # noqa: ANN401 - 
         of_units = f", in units of {factor:,} bytes" if factor > 1 else ""
         notes.append(f"column {head!r} was read as {name!r}{of_units}")
     return frame, notes
+
+
+def own_names(heads: Iterable[str]) -> dict[str, str]:
+    """Call what lies in something, as `labels.pod`, by the end of its name, where nothing else means that."""
+    ends = {head: _end_of(head) for head in heads if "." in head and not column_of(head)[0]}
+    meant = Counter([column_of(head)[0] for head in heads] + [column_of(end)[0] for end in ends.values()])
+    return {head: end for head, end in ends.items() if end and meant[column_of(end)[0]] == 1}
+
+
+def _end_of(head: str) -> str:
+    parts = head.split(".")
+    ends = (".".join(parts[at:]) for at in range(1, len(parts)))
+    # `memory` may be that of a limit, or of a machine.
+    return next((end for end in ends if end in schema.SAMPLES or column_of(end)[0] in schema.IDENTITY), "")
 
 
 def _factor(amounts: pl.Series, name: str, unit: int | None) -> int:
@@ -259,13 +275,19 @@ def _parted(table: pl.DataFrame, identity: Sequence[str], extras: Sequence[str])
 
 
 def _from_pandas(frame: pd.DataFrame) -> pl.DataFrame:
-    if type(frame.index).__name__ == "DatetimeIndex" and frame.index.name is None:
-        frame = frame.rename_axis("time")
-    named = [name for name in frame.index.names if name is not None and name not in frame.columns]
-    if named:
-        frame = frame.reset_index(named)
+    frame = frame.set_axis(frame.columns.map(str), axis=1)
+    levels = [frame.index.get_level_values(at) for at in range(frame.index.nlevels)]
+    for at, level in enumerate(levels):
+        # Numbers of rows say nothing.
+        if level.name is None and (len(levels) > 1 or level.inferred_type != "integer"):
+            is_time = level.inferred_type.startswith(("date", "period")) and "time" not in frame.columns
+            levels[at] = level.rename("time" if is_time else f"level_{at}")
+    kept = [level for level in levels if level.name is not None and level.name not in frame.columns]
+    frame = frame.reset_index(drop=True)
+    for at, level in enumerate(kept):
+        frame.insert(at, level.name, level)
     try:
-        return pl.from_pandas(frame.set_axis(frame.columns.map(str), axis=1))
+        return pl.from_pandas(frame)
     except (TypeError, ValueError) as error:
         msg = f"The pandas frame cannot be read: {error}. Hint: give each column one type and a name of its own."
         raise ColumnError(msg) from error

@@ -297,8 +297,10 @@ def read_columns(source: Path | bytes, place: object, expected: str) -> pl.DataF
     import pyarrow as pa  # noqa: PLC0415 - slow to import, and few files are such
     import pyarrow.parquet as pq  # noqa: PLC0415 - as above
 
+    from rmtoolkit._tables import is_map, unnested  # noqa: PLC0415 - as above
+
     data = source if isinstance(source, bytes) else source.read_bytes()
-    size = len(data)
+    size, others = len(data), (pl.List, pl.Array, pl.Binary, pl.Object)
 
     def check(rows: int, columns: int, unpacked: int) -> None:
         if rows > allowed_rows(size, columns) or unpacked > max(_ALWAYS_BYTES, _RATIO * size):
@@ -306,14 +308,18 @@ def read_columns(source: Path | bytes, place: object, expected: str) -> pl.DataF
             raise ReadError.at(place, found=found, expected=expected, hint="Write it anew in smaller files.")
 
     def flat(schema: Mapping[str, pl.DataType]) -> list[str]:
-        return [name for name, kind in schema.items() if not (kind.is_nested() or kind == pl.Binary)]
+        return [name for name, kind in schema.items() if not isinstance(kind, others) or is_map(kind)]
 
     try:
         if data.startswith(_PARQUET):
             about = pq.read_metadata(io.BytesIO(data))
-            unpacked = sum(about.row_group(at).total_byte_size for at in range(about.num_row_groups))
+            groups = [about.row_group(at) for at in range(about.num_row_groups)]
             names = flat(pl.read_parquet_schema(io.BytesIO(data)))
-            check(about.num_rows, len(names), unpacked)
+            # Maps may have many more values than rows.
+            parts = [[group.column(at) for at in range(group.num_columns)] for group in groups]
+            read = [[part for part in some if part.path_in_schema.split(".")[0] in names] for some in parts]
+            values = sum(max((part.num_values for part in some), default=0) for some in read)
+            check(max(about.num_rows, values), len(names), sum(group.total_byte_size for group in groups))
             table = pl.read_parquet(io.BytesIO(data), columns=names)
         elif data.startswith(_STREAM) and not data.endswith(_STREAM_END):
             raise ReadError.at(place, found="a stream of Arrow that is cut off", expected=expected)
@@ -335,6 +341,7 @@ def read_columns(source: Path | bytes, place: object, expected: str) -> pl.DataF
     # A panic is no Exception.
     except pl.exceptions.PanicException as error:
         raise ReadError.at(place, found="a damaged file", expected=expected) from error
+    table = unnested(table)
     _refuse_long_texts(table, place)
     return table
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import rmtoolkit as rm
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
 
 START = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 FRAME = pl.DataFrame(
@@ -60,3 +64,73 @@ def test_a_table_of_another_library_is_a_source(name: str) -> None:
         assert found.write_json() == expected.write_json()
     else:
         assert repr(found) == repr(expected)
+
+
+NAMES = ("namespace", "pod", "container")
+#: They differ: what is equal by another name may be one pod looked at twice.
+AMOUNTS = {pod: [10**8 + more * at for at in range(200)] for pod, more in (("a", 10**5), ("b", 10**4))}
+PODS = pl.concat(
+    FRAME.with_columns(pod=pl.lit(pod), namespace=pl.lit("shop"), container=pl.lit("db"), rss_bytes=pl.Series(amounts))
+    for pod, amounts in AMOUNTS.items()
+)
+PAIRS = [pl.struct(name=pl.lit(name), is_=name) for name in NAMES]
+
+
+def in_map() -> pa.Table:
+    """The names as labels of a series, as exporters to Parquet keep them."""
+    told = [list(row.items()) for row in PODS.select(NAMES).iter_rows(named=True)]
+    labels = pa.array(told, pa.map_(pa.string(), pa.string()))
+    return PODS.drop(NAMES).to_arrow().append_column("labels", labels)
+
+
+def levelled(*levels: str, unnamed: Sequence[str] = ()) -> pd.DataFrame:
+    """Put columns into the index of a pandas frame."""
+    frame = PODS.to_pandas().set_index([*levels])
+    frame.index.names = [None if level in unnamed else level for level in levels]
+    return frame
+
+
+#: Two pods whose names do not lie in columns of their own.
+ELSEWHERE: dict[str, Callable[[], Any]] = {
+    "struct": lambda: PODS.select(pl.exclude(NAMES), k8s=pl.struct(NAMES)),
+    "struct in a struct": lambda: PODS.select(
+        pl.exclude(NAMES), kubernetes=pl.struct("namespace", "container", pl.struct(name="pod").alias("pod"))
+    ),
+    "amounts in a struct": lambda: PODS.select(pl.exclude("rss_bytes"), memory=pl.struct("rss_bytes")),
+    "keys and values": lambda: pl.DataFrame(in_map()),
+    "pairs": lambda: PODS.select(pl.exclude(NAMES), labels=pl.concat_list(*PAIRS)),
+    "all levels named": lambda: levelled("time", *NAMES),
+    "a level without a name": lambda: levelled("time", "pod", unnamed=["pod"]),
+    "times without a name": lambda: levelled("time", "pod", unnamed=["time"]),
+    "no level named": lambda: levelled("pod", "time", unnamed=["pod", "time"]),
+    "names of rows": lambda: levelled("pod", unnamed=["pod"]),
+}
+
+#: That their pods are pods is said nowhere.
+UNNAMED = ("a level without a name", "no level named", "names of rows")
+
+
+@pytest.mark.filterwarnings("ignore::rmtoolkit.exceptions.RmtoolkitWarning")
+@pytest.mark.parametrize("form", ELSEWHERE)
+def test_two_pods_stay_two_wherever_their_names_lie(form: str, tmp_path: Path) -> None:
+    """In structs, maps and levels of an index, in a frame and in its file: each pod with its own samples."""
+    frame = ELSEWHERE[form]()
+    sources = [frame]
+    if not isinstance(frame, pd.DataFrame):
+        pq.write_table(frame.to_arrow(), tmp_path / "a.parquet")
+        sources.append(tmp_path / "a.parquet")
+    for source in sources:
+        found = rm.read(source)
+        assert found.containers.height == 2
+        by_id = found.samples.sort("time").group_by("container_id").agg("rss_bytes")["rss_bytes"].to_list()
+        assert sorted(by_id) == sorted(AMOUNTS.values())
+        assert found.samples["time"].min() == START
+        if form not in UNNAMED:
+            assert sorted(found.containers["pod"]) == ["a", "b"]
+
+
+def test_a_map_of_a_key_for_each_row_makes_no_column_for_each() -> None:
+    """What tells nothing apart costs no more than its rows."""
+    told = [[{"key": f"key {row}", "value": "x"}] for row in range(PODS.height)]
+    found = rm.Recording.from_frame(PODS.with_columns(notes=pl.Series(told)))
+    assert sorted(found.containers["pod"]) == ["a", "b"]

@@ -1812,7 +1812,7 @@ PROGRAMS = {
             of("container_memory_usage_total_bytes", LEAK, {"container_name": "web", "container_id": ID}),
             of("container_memory_usage_limit_bytes", [512 * MIB] * N, {"container_name": "web", "container_id": ID}),
         ),
-        [{"container": "web", "usage_bytes": LEAK, "limit_bytes": 512 * MIB}],
+        [{"container": "web", "pod": "web", "usage_bytes": LEAK, "limit_bytes": 512 * MIB}],
     ),
     "dots in quotes, with a limit": Scene(
         exposition(
@@ -2295,11 +2295,17 @@ PROGRAMS = {
     ),
     "Telegraf's test": Scene(
         b"".join(
-            b"> docker_container_mem,container_image=web,container_name=web,engine_host=h limit=16000000000i,"
-            b'max_usage=0i,usage=%di,container_id="%b" %d\n' % (value, ID.encode(), (T0 + STEP * at) * 10**9)
-            for at, value in enumerate(LEAK)
+            b"> docker_container_mem,container_image=web,container_name=%b,engine_host=h limit=%di,"
+            b'max_usage=0i,usage=%di,container_id="%b" %d\n'
+            % (name, limit, value, ID.encode(), (T0 + STEP * at) * 10**9)
+            # Without a limit Docker shows the memory of the host.
+            for name, limit, values in ((b"web", 16_591_712_256, LEAK), (b"db", 512 * MIB, FLAT))
+            for at, value in enumerate(values)
         ),
-        [{**WEB, "limit_bytes": None}],
+        [
+            {**WEB, "pod": "web", "limit_bytes": None},
+            {**WEB, "container": "db", "pod": "db", "working_set_bytes": FLAT, "limit_bytes": 512 * MIB},
+        ],
     ),
     "Telegraf's processes": Scene(
         b"".join(

@@ -308,6 +308,12 @@ def _identified(labels: Sequence[Mapping[str, str]], meanings: Sequence[_Row]) -
     # name is a fact.
     is_podman = pl.col("name").str.starts_with("podman_")
     named = pl.col("docker").drop_nulls().first().over("id")
+    # Telegraf and OpenTelemetry call what Docker calls a name as others call a container of a pod.
+    of_engine = pl.col("name").str.starts_with("docker_") | first_of(["container_id"]).is_not_null()
+    called = pl.when(cgroup & of_engine & pl.col("pod").is_null()).then(first_of(["container_name"]))
+    table = table.with_columns(
+        docker=pl.coalesce("docker", called), container=pl.when(called.is_null()).then("container")
+    )
     by_id = pl.when(is_podman).then(pl.coalesce(named, "id")).otherwise(pl.col("id").str.extract(_OF_CONTAINER, 1))
     table = table.with_columns(docker=pl.coalesce("docker", by_id))
     # Where nothing has a name, services of systemd are who is there.

@@ -26,7 +26,7 @@ from rmtoolkit.loaders.prometheus._decode import DAMAGE, EXPECTED, Decoded, Deco
 from rmtoolkit.loaders.prometheus._events import Run, Seen, ends_of, events_of, without_markers
 from rmtoolkit.recording import Recording, doubt, normalise
 from rmtoolkit.schema import ABSURD_BYTES, BYTE_SIGNALS, CONTAINERS, HELD_SIGNALS, NO_TIMES, SIGNALS, TIME, Report
-from rmtoolkit.text import and_more, counted, texts
+from rmtoolkit.text import and_more, count, counted, texts
 
 #: The first and the last sample of each container; versions with the first and the last time of each; a machine.
 Spans: TypeAlias = dict[int, tuple[int, int]]
@@ -78,6 +78,7 @@ def to_recording(decoded: Decoded, meant: _metrics.Meant, report: Report, partin
     samples, sampled = _samples(groups.filter(pl.col("count") > 0), merged)
     runs, not_finite = _runs(groups, merged)
     images = _images(placed.table)
+    warnings = [*units, *described.warnings, *placed.warnings, *_without_hosts(groups, runs)]
     seen = _seen(placed.containers, groups, runs, sampled, merged.lives)
     for entity, time in ends_of(placed.table, markers, sampled).items():
         seen[entity] = seen[entity]._replace(ended=time)
@@ -111,7 +112,7 @@ def to_recording(decoded: Decoded, meant: _metrics.Meant, report: Report, partin
             left_out=dict(+left_out),
             partial=tuple(dict.fromkeys(decoded.partial)),
             unusable=schema.in_doubt(*doubts),
-            warnings=tuple(dict.fromkeys([*decoded.warnings, *units, *described.warnings, *placed.warnings])),
+            warnings=tuple(dict.fromkeys([*decoded.warnings, *warnings])),
             found=(*given, *(name for name in _SOUGHT if name in told)),
             unseen=tuple(unseen),
             missing=tuple(f"{name} ({metric})" for name, (_, metric) in _SOUGHT.items() if name not in told),
@@ -194,6 +195,24 @@ def _runs(groups: pl.DataFrame, merged: _merge.Merged) -> tuple[dict[int, list[R
     )
     rows = stretches.select("group", "value", "time", "last", "before", "fact", "after").iter_rows()
     return grouped((group, Run(*run)) for group, *run in rows), told.height - finite.height
+
+
+def _without_hosts(groups: pl.DataFrame, runs: dict[int, list[Run]]) -> list[str]:
+    """Take the memory of a host, which Docker and its like show where there is no limit, for none."""
+    told = groups.filter(pl.col("name").is_in(_metrics.TOLD["series"]["of_host"]), role="limit_bytes")
+    if told.is_empty():
+        return []
+    from rmtoolkit.loaders.docker import memory_of_host  # noqa: PLC0415 - seldom
+
+    guessed = 0
+    for _, some in told.filter(pl.col("group").is_in(runs.keys())).group_by("cluster", "node"):
+        of_node = {group: runs[group] for group in some["group"]}
+        amounts = (int(run.value) for one in of_node.values() for run in one if run.value < ABSURD_BYTES)
+        _, host = memory_of_host(amounts)
+        for group, mine in of_node.items():
+            runs[group] = [run._replace(value=0.0) if run.value == host else run for run in mine]
+            guessed += runs[group] != mine
+    return [f"{count(guessed, 'container')}: {texts('loaders/hints')['docker']['host']}"] if guessed else []
 
 
 def _seen(
