@@ -187,8 +187,7 @@ def _to_polars(frame: Any) -> tuple[pl.DataFrame, list[str]]:  # noqa: ANN401 - 
         elif isinstance(frame, dict | list):
             msg += " Hint: polars.DataFrame(…) makes a table of lists."
         raise RmtoolkitError(msg)
-    frame, notes = unnested(frame), list[str]()
-    frame = frame.rename(own_names(frame.columns))
+    frame, notes = _by_metric(unnested(frame)), list[str]()
     # Of two units of one amount the one that can mean nothing else comes first.
     for head in sorted(frame.columns, key=lambda head: re.search(r"(?i)[kmgt]b[^a-z]*$", head) is not None):
         name, unit = column_of(head)
@@ -209,6 +208,15 @@ def _to_polars(frame: Any) -> tuple[pl.DataFrame, list[str]]:  # noqa: ANN401 - 
         of_units = f", in units of {factor:,} bytes" if factor > 1 else ""
         notes.append(f"column {head!r} was read as {name!r}{of_units}")
     return frame, notes
+
+
+def _by_metric(rows: pl.DataFrame) -> pl.DataFrame:
+    """Give each metric a column, where each row is a value of one, as the client of Prometheus makes frames."""
+    rows = rows.rename(own_names(rows.columns))
+    if not {"__name__", "value"} <= {*rows.columns}:
+        return rows
+    parts = rows.partition_by("__name__", as_dict=True, include_key=False)
+    return pl.concat([part.rename({"value": str(name)}) for (name,), part in parts.items()], how="diagonal")
 
 
 def own_names(heads: Iterable[str]) -> dict[str, str]:

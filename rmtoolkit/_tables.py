@@ -37,6 +37,8 @@ _STEPS: Final = 8
 _BEYOND: Final = 16
 _DURATION: Final = re.compile(r"(?<![0-9])(?P<number>[0-9]++(?:\.[0-9]++)?)(?P<unit>ms|s|m|h|d|w)")
 _UNIT_SECONDS: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+#: Seconds since 1970, or thousandths, millionths or billionths of them, in digits: fewer or more may be a date.
+_STAMP: Final = r"^(\d{10}|\d{13})(\.\d*)?$|^\d{16}$|^\d{19}$"
 _EARLIEST: Final = dt.datetime(1, 1, 2, tzinfo=dt.UTC)
 #: What is longer than the calendar begins here.
 _SINCE: Final = dt.datetime(1970, 1, 2, tzinfo=dt.UTC)
@@ -136,22 +138,29 @@ def _instant(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     if dtype == pl.Date:
         return column.cast(pl.Datetime("ms")).dt.replace_time_zone("UTC")
     if dtype.is_numeric():
-        # In none of these units does a stamp between 1973 and 5138 pass for one in another.
-        number = column.cast(pl.Float64)
-        milliseconds = pl.lit(None, dtype=pl.Float64)
-        for below, factor in ((1e20, 1e-6), (1e17, 1e-3), (1e14, 1.0), (1e11, 1e3)):
-            milliseconds = pl.when(number.abs() < below).then(number * factor).otherwise(milliseconds)
-        return milliseconds.round().cast(pl.Int64).cast(schema.TIME)
+        return _since_1970(column)
     if dtype == pl.String:
+        column = column.str.strip_chars()
+        stamp = pl.when(column.str.contains(_STAMP)).then(column).cast(pl.Float64, strict=False)
         # In any other form day and month may be mixed up.
-        column = pl.when(column.str.contains(r"^\s*\d{4}-?\d\d")).then(column.str.strip_chars())
+        column = pl.when(column.str.contains(r"^\d{4}-?\d\d") & stamp.is_null()).then(column)
         # Polars infers one form from the first value; ISO 8601 with offsets of its own may follow.
         forms = (f"%F{sep}%T%.f{zone}" for sep in "T " for zone in ("%#z", ""))
         return pl.coalesce(
+            _since_1970(stamp),
             column.str.to_datetime(time_unit="ms", time_zone="UTC", strict=False),
             *(column.str.to_datetime(form, time_unit="ms", time_zone="UTC", strict=False) for form in forms),
         )
     raise ColumnError.mistyped(name="time", found=dtype, expected="datetimes, seconds or milliseconds since 1970")
+
+
+def _since_1970(column: pl.Expr) -> pl.Expr:
+    # In none of these units does a stamp between 1973 and 5138 pass for one in another.
+    number = column.cast(pl.Float64)
+    milliseconds = pl.lit(None, dtype=pl.Float64)
+    for below, factor in ((1e20, 1e-6), (1e17, 1e-3), (1e14, 1.0), (1e11, 1e3)):
+        milliseconds = pl.when(number.abs() < below).then(number * factor).otherwise(milliseconds)
+    return milliseconds.round().cast(pl.Int64).cast(schema.TIME)
 
 
 def clean_samples(samples: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:

@@ -18,6 +18,8 @@ _QUOTE_CHARACTERS = 80
 _NAMES_SHOWN = 20
 #: A path is of no use without its end.
 _PATH_CHARACTERS = 1000
+#: How files are called that a user does not know by their paths.
+CALLED: Final[dict[str, str]] = {}
 
 
 def quote(text: object, characters: int = _QUOTE_CHARACTERS) -> str:
@@ -31,7 +33,7 @@ def quote(text: object, characters: int = _QUOTE_CHARACTERS) -> str:
 
 def quote_path(path: object) -> str:
     """Show a file's place in a message: whole, since what is cut off may be its name."""
-    return quote(path, _PATH_CHARACTERS)
+    return CALLED.get(str(path)) or quote(path, _PATH_CHARACTERS)
 
 
 class RmtoolkitError(ValueError):

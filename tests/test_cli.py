@@ -407,6 +407,17 @@ def test_what_comes_through_stdin_is_read(calm: Path) -> None:
     assert json.loads(done.stdout)[0]["workload"] == "calm"
 
 
+@pytest.mark.parametrize(
+    "piped", [b"garbage", b"", b"time,pod,rss_bytes\n1795000000,db-0,9\n17950000"], ids=["none", "empty", "cut"]
+)
+def test_what_comes_through_stdin_is_called_so(piped: bytes) -> None:
+    """Nobody knows the file that keeps it meanwhile."""
+    command = [sys.executable, "-m", "rmtoolkit", "classify", "-"]
+    done = subprocess.run(command, input=piped, capture_output=True, cwd=ROOT, check=False)
+    assert b"standard input" in done.stderr
+    assert b"/stdin" not in done.stderr + done.stdout
+
+
 def test_files_are_told_what_they_do_not_say(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     """Zone, distance, names of columns: what Python takes as arguments the command line takes as options."""
     log = tmp_path / "top.log"

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 import rmtoolkit as rm
 from rmtoolkit import text
 from rmtoolkit._io import check_target, is_lake, is_store, is_url, write_whole
-from rmtoolkit.exceptions import RmtoolkitError, quote
+from rmtoolkit.exceptions import CALLED, RmtoolkitError, quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -180,6 +180,7 @@ def _stdin() -> str:
     path = Path(folder, "stdin")
     with path.open("wb") as file:
         shutil.copyfileobj(sys.stdin.buffer, file)
+    CALLED[str(path)] = "standard input"
     return str(path)
 
 

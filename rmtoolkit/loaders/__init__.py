@@ -204,7 +204,7 @@ def recognise(path: Path) -> tuple[Form, str]:
     except ReadError as error:
         # A file without data that is called like one with data was meant to hold some.
         why = str(error).partition(": found ")[2].partition(", expected")[0].strip("'\"")
-        meant = path.name.lower().endswith(_DATA_ENDINGS) or why in ("an empty file", "only blanks", _files.ZIP)
+        meant = path.name.lower().endswith(_DATA_ENDINGS) or why in ("an empty file", "only blanks", *_files.HOLDERS)
         if meant or file.is_parquet:
             raise
         return Form.OTHER, why

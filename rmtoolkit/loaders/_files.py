@@ -68,7 +68,9 @@ _CONTROL: Final = bytes(set(range(32)) - {9, 10, 12, 13, 27})
 _HALVES: Final = re.compile(looks("texts")["halves"])
 _CUT_FILE: Final = "the packed file is cut off or damaged; what could be unpacked was read"
 _CUT_LETTER: Final = "the last character is cut off"
-ZIP: Final = "a zip archive or a workbook"
+_ZIP, _TAR, _TWICE = "a zip archive or a workbook", "a tar archive", "a file that is packed twice"
+#: What holds files that could be read.
+HOLDERS: Final = (_ZIP, _TAR, _TWICE)
 #: What a packed file that is cut off or damaged gives.
 DAMAGE: Final = (EOFError, OSError, zlib.error, lzma.LZMAError, zstd.ZstdError)
 
@@ -264,8 +266,10 @@ def as_text(data: bytes, path: PathLike, *, expected: str) -> tuple[str, tuple[s
     if encoding != "utf-16":
         head = data[:_CHUNK]
         if b"\0" in head or len(head) - len(head.translate(None, _CONTROL)) > _BINARY_SHARE * len(head):
-            is_zip, hint = head.startswith(b"PK\3\4"), "Unpack it first; of a workbook save the sheet as CSV."
-            raise ReadError.at(path, found=ZIP if is_zip else "binary data", expected=expected, hint=hint * is_zip)
+            held = _TAR if head[257:262] == b"ustar" else _ZIP if head.startswith(b"PK\3\4") else ""
+            held = _TWICE if unpacked(io.BytesIO(), head[:6]) is not None else held
+            hint = f"Unpack it first{'; of a workbook save the sheet as CSV' * (held == _ZIP)}." * bool(held)
+            raise ReadError.at(path, found=held or "binary data", expected=expected, hint=hint)
     try:
         text = data.decode(encoding or "utf-8")
     except UnicodeDecodeError as error:

@@ -2222,6 +2222,13 @@ PROGRAMS = {
         [{"pod": "db-0", "rss_bytes": LEAK}],
     ),
     "a workbook": Scene(b"PK\3\4" + bytes(99), ("a zip archive or a workbook", "save the sheet as CSV")),
+    "a tar archive": Scene(
+        b"a.csv".ljust(257, b"\0") + b"ustar\0" + b"00".ljust(249, b"\0") + b"time",
+        ("a tar archive", "Unpack it first."),
+    ),
+    "packed twice": Scene(
+        gzip.compress(gzip.compress(b"time,pod,rss_bytes\n1795000000,db-0,9\n")), ("packed twice", "Unpack it first.")
+    ),
     "sar -r": Scene(
         log(lambda value: f"11:06:40 9 9 {value} 1", head="11:06:40 kbmemfree kbavail kbmemused %memused\n").encode(),
         ("memory of a whole machine", "--pid"),
