@@ -295,7 +295,8 @@ def _rounded(decoded: Decoded, series: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Tell which were written in MiB or GiB with three digits behind the point at most, as Docker does."""
     values, counts = decoded.of(series)[1], decoded.counts[series]
     written = [1000 * values / 1024**power for power in (2, 3)]
-    whole = (abs(one - np.rint(one)) < _AS_WRITTEN for one in written)
+    with np.errstate(invalid="ignore"):
+        whole = [abs(one - np.rint(one)) < _AS_WRITTEN for one in written]
     alike = [np.logical_and.reduceat(one, np.cumsum(counts) - counts) for one in whole]
     return np.logical_or(*alike)
 
