@@ -22,6 +22,9 @@ from rmtoolkit.schema import CONTAINERS, EVENTS, SAMPLES, SIGNALS, Report, empty
 if TYPE_CHECKING:
     from pathlib import Path
 
+# Amounts that are by chance all that 31 or 32 bits hold are warned of.
+pytestmark = pytest.mark.filterwarnings("ignore:.* may have lost bits")
+
 START = 1_700_000_000
 PODS = ("api-7d4b9c8f6d-m8rtz", "db-0", "solo")
 
