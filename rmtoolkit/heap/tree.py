@@ -745,6 +745,7 @@ def tell_apart(heap: HeapProfile, named: pl.DataFrame, found: Curves, said: Read
     own = {row["frame_id"]: row | {"function": plain_name(row["function"])} for row in frames.iter_rows(named=True)}
     closures = {*frames.filter(pl.col("function").str.contains("::{", literal=True))["frame_id"]}
     unknown = set(heap.frames.filter(pl.col("function") == CUT_OFF)["frame_id"])
+    nameless = {*heap.frames.filter(pl.col("function").is_null(), pl.col("origin").is_null())["frame_id"]}
     stacks = heap.stacks.select("stack_id", "frames", "live_bytes", "allocations")
     asked = pl.col("group").is_in(wanted) & (has_own | is_mine)
     looked_at = named.filter(asked).join(stacks, on="stack_id", maintain_order="left")
@@ -763,8 +764,13 @@ def tell_apart(heap: HeapProfile, named: pl.DataFrame, found: Curves, said: Read
             # What runs a closure, or polls what is async, is none of those that call the function.
             callers = [] if first[-1]["frame_id"] in closures else [run[0]["function"] for run in outer[:_DEPTH]]
             kind = kinds[row["stack_id"]] = row["group"], (line, *callers)
-            live, made = amounts.get(kind, (0, 0))
-            amounts[kind] = live + (row["live_bytes"] or 0), made + (row["allocations"] or 0)
+        elif not mine and nameless & {*row["frames"]}:
+            # Of a stripped program nothing else tells them apart.
+            kind = kinds[row["stack_id"]] = row["group"], (f"stack {row['stack_id']}",)
+        else:
+            continue
+        live, made = amounts.get(kind, (0, 0))
+        amounts[kind] = live + (row["live_bytes"] or 0), made + (row["allocations"] or 0)
     if len(kinds) == len({group for group, _ in kinds.values()}):
         return None
     of_group = Counter[int]()
@@ -801,7 +807,7 @@ def _renamed(
         row = rows.get(one["stack_id"], -1)
         depth = chosen.get(row)
         if depth == _LINE:
-            one["spot"] = one["line"]
+            one["spot"] = -one["stack_id"] if one["line"] is None else one["line"]
         elif depth is not None:
             caller = next(frame for frame in outwards[one["stack_id"]] if frame["function"] == paths[row][depth])
             one.update({name: caller[name] for name in ("function", "file", "line")}, through=one["function"])

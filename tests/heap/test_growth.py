@@ -154,6 +154,19 @@ def test_the_table_of_a_cache_that_is_full_by_now_is_no_leak() -> None:
     assert found.select("function", "reading").rows() == [("api::Cache::put", "grew")]
 
 
+def test_without_names_a_stack_that_grows_is_told_from_one_that_comes_and_goes() -> None:
+    """A stripped program is one function to us, and what goes in one place of it hid what comes in another."""
+    table = FrameTable()
+    stacks, _ = stacks_frame([[table.number(None, None, None, "/app/api")]] * 2, {"live_bytes": [64_000, 90_000]})
+    waves = curve(lambda t: 60_000 + 50_000 * math.sin(t / 3 + 1))
+    shapes = curve(lambda t: 1000 * t), waves
+    rows = [(at + 1, float(t), t, int(of[t]), int(of[t]) // 100) for t in SECONDS for at, of in enumerate(shapes)]
+    growth = pl.DataFrame(rows, schema=GROWTH, orient="row")
+    found = suspects(HeapProfile(HeapSummary("heaptrack"), stacks, table.frame(), growth=growth))
+    said = [("(api, no symbols)", "grows", 1), ("(api, no symbols)", "held", 2)]
+    assert found.select("function", "reading", "stack_id").rows() == said
+
+
 def late(second: int) -> int:
     """Twenty events in all of a quiet minute, and thousands in its last seconds."""
     return second // 3 + 1000 * max(second - 58, 0)
