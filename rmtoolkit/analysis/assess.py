@@ -18,6 +18,7 @@ from rmtoolkit.analysis.models import SLOWING_DOWN, Family
 from rmtoolkit.analysis.patterns import PATTERNS
 from rmtoolkit.analysis.records import (
     BESIDE,
+    AgeKind,
     ByAge,
     Halt,
     HeapKind,
@@ -1030,18 +1031,25 @@ def _still_runs(pool: Pool, at: dt.datetime) -> bool:
 
 
 def weigh_age(pool: Pool, by_age: ByAge | None) -> None:
-    """Take for rest, in place, what all lives need no more of as they age; what rises in each of them is none."""
+    """Weigh, in place, what all lives say together of their age and of the day, which no single one tells apart."""
     main = pool.main
     if by_age is None or main is None or main.signal != by_age.signal or main.growing_layer is not None:
         return
     if _was_killed(pool):
         return
-    if not by_age.rise_bytes:
-        _rest(pool)
-    elif pool.fixed_version is None:
-        pool.rise_by_age_bytes = by_age.rise_bytes
-        if pool.bounded >= th.CLEAN_FROM:
-            _reopen(pool)
+    match by_age.kind:
+        case AgeKind.RESTS:
+            _rest(pool)
+        case AgeKind.NO_RISE:
+            # What single lives rise by comes and goes with the day.
+            pool.cycles_before = pool.growing > th.ONE_RISE_EARLY
+            _hold(pool, th.ONE_RISE_EARLY)
+        case AgeKind.SLOW_START | AgeKind.RISES if pool.fixed_version is None:
+            pool.rise_by_age_bytes = by_age.rise_bytes
+            if by_age.kind == AgeKind.SLOW_START:
+                _hold(pool, th.ONE_RISE_EARLY)
+            if pool.bounded >= th.CLEAN_FROM:
+                _reopen(pool)
 
 
 def with_heap(pool: Pool, reading: HeapReading | None) -> Pool:

@@ -705,10 +705,18 @@ class Pool(Struct):
         return heap.suspects[0].function if heap is not None and heap.kind == HeapKind.GROWS and heap.suspects else None
 
 
-class ByAge(Struct, frozen=True):
-    """What the lives of a workload need as they age, by which signal: no more, or so much more in each of them."""
+class AgeKind(StrEnum):
+    """What all lives need as they age: no more; no more that shows; more, maybe just while they start; more."""
 
+    RESTS = "rests"
+    NO_RISE = "no_rise"
+    SLOW_START = "slow_start"
+    RISES = "rises"
+
+
+class ByAge(Struct, frozen=True):
     signal: str
+    kind: AgeKind
     rise_bytes: float
 
 

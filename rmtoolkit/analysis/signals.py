@@ -16,7 +16,7 @@ from rmtoolkit._tables import FOLLOWS, beside, in_force, run_starts, search_runs
 from rmtoolkit.analysis import models
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.models import Envelope, describe, envelopes, fit_rows
-from rmtoolkit.analysis.records import ByAge
+from rmtoolkit.analysis.records import AgeKind, ByAge
 from rmtoolkit.recording import Recording, as_recording
 from rmtoolkit.schema import ABSURD_BYTES, FOOTPRINTS, TIME, WORKLOAD, Ending, Signal
 from rmtoolkit.validation import above_limits, believed
@@ -716,18 +716,18 @@ def by_age(cut: Lifetimes, containers: pl.DataFrame) -> dict[tuple[str | None, .
     lives = lives.with_columns(what.over(WORKLOAD).alias(name) for name, what in told_of.items())
     every = (pl.len() - 1) // _MOST_LIVES + 1
     chosen = lives.sort("start").filter((pl.int_range(pl.len()) % every == 0).over(WORKLOAD))
-    told = cut.samples.select("life_row", "time", *map(str, JUDGED))
-    told = told.join(chosen.select("life_row", "start", *told_of, *WORKLOAD), on="life_row")
+    samples_of = cut.samples.select("life_row", "time", *map(str, JUDGED))
+    samples_of = samples_of.join(chosen.select("life_row", "start", *told_of, *WORKLOAD), on="life_row")
     found = {}
-    for key, samples in told.group_by(WORKLOAD):
+    for key, samples in samples_of.group_by(WORKLOAD):
         name = next((name for name in map(str, JUDGED) if samples[name].count()), None)
         if name is None:
             continue
         cells = _by_moment(samples.rename({name: "value"}).drop_nulls("value"))
         if samples["go"][0] and not cells.is_empty() and _rests_by_age(cells):
-            found[key] = ByAge(name, 0.0)
-        elif samples["days"][0] and (rise := _rise_by_age(cells.filter("seen", pl.col("share") * th.START_PART > 1))):
-            found[key] = ByAge(name, rise)
+            found[key] = ByAge(name, AgeKind.RESTS, 0.0)
+        elif samples["days"][0] and (told := _rise_by_age(cells.filter("seen", pl.col("share") * th.START_PART > 1))):
+            found[key] = ByAge(name, *told)
     return found
 
 
@@ -743,36 +743,53 @@ def _by_moment(samples: pl.DataFrame) -> pl.DataFrame:
 
 #: Waves of a day beside which all must agree how far lives rise; of the middle one that is told.
 _WAVES: Final = (2, 3, 4)
+#: Parts of the age in which a slow start comes to rest.
+_STARTS: Final = (0.06, 0.12, 0.25, 0.5)
 
 
-def _rise_by_age(cells: pl.DataFrame) -> float:
-    """Tell by how much lives rise as they age, beyond a day's load and data that grow; 0 where that is not sure."""
+def _rise_by_age(cells: pl.DataFrame) -> tuple[AgeKind, float] | None:
+    """Tell by how much lives rise as they age, beyond a day's load and data that grow, where there are several."""
     cells = cells.sort("life_row", "moment")
     first = run_starts(cells["life_row"])
     several = len(first)
     if several < th.MASKED_LIVES:
-        return 0.0
+        return None
     share, time, value = (cells[name].to_numpy() for name in ("share", "time", "value"))
     angles = [time * (2 * math.pi * order / _DAY) for order in range(1, max(_WAVES) + 1)]
-    columns = np.stack([share, *(wave(angle) for angle in angles for wave in (np.sin, np.cos)), value], axis=1)
+    waves, starts = (
+        (wave(angle) for angle in angles for wave in (np.sin, np.cos)),
+        (np.exp(-share / part) for part in _STARTS),
+    )
+    columns = np.stack([share, *waves, *starts, value], axis=1)
     length = np.diff(first, append=cells.height)
     means = np.add.reduceat(columns, first) / length[:, None]
     columns -= np.repeat(means, length, axis=0)
-    begun = cells["begun"].to_numpy()[first]
-    begun -= begun.mean()
-    rises, errors = [], []
-    for order in _WAVES:
-        parts = columns[:, : 1 + 2 * order]
+
+    def fit(order: int, *more: int) -> tuple[Array, Array, float]:
+        """Tell what a life needs by its age, some waves of its day and a start, the errors, and what that leaves."""
+        parts = columns[:, [*range(1 + 2 * order), *more]]
         inverse = np.linalg.pinv(parts.T @ parts, hermitian=True)
         needs = inverse @ (parts.T @ columns[:, -1])
+        rest = columns[:, -1] - parts @ needs
         # What one life has too much of it has for long: it counts once.
-        each = np.add.reduceat(parts * (columns[:, -1] - parts @ needs)[:, None], first) @ inverse[0]
-        errors.append(math.sqrt(each @ each * several / (several - 1)))
-        # Data that grow lift what each life begins with.
-        levels = means[:, -1] - means[:, :-1][:, : len(needs)] @ needs
-        rises.append(needs[0] - max(float(begun @ levels / (begun @ begun)), 0.0))
-    error = math.hypot(max(errors[:2]), max(rises) - min(rises))
-    return float(rises[1]) if rises[1] > max(th.TREND * error, th.MATERIAL_SHARE * value.mean()) else 0.0
+        each = np.add.reduceat(parts * rest[:, None], first) @ inverse
+        return needs, np.sqrt((each**2).sum(axis=0) * several / (several - 1)), float(rest @ rest)
+
+    fits = [fit(order) for order in _WAVES]
+    rises = [float(needs[0]) for needs, *_ in fits]
+    error = math.hypot(max(errors[0] for _, errors, _ in fits[:2]), max(rises) - min(rises))
+    # Data that grow lift what each life begins with.
+    needs, begun = fits[1][0], cells["begun"].to_numpy()[first]
+    levels, begun = means[:, -1] - means[:, : len(needs)] @ needs, begun - begun.mean()
+    grown = max(float(begun @ levels / (begun @ begun)), 0.0)
+    rise, material = rises[1] - grown, th.MATERIAL_SHARE * value.mean()
+    if rise <= max(th.TREND * error, material):
+        return (AgeKind.NO_RISE, rise) if rise < material else None
+    places = range(columns.shape[1] - 1 - len(_STARTS), columns.shape[1] - 1)
+    slow = [min((fit(order, place) for place in places), key=lambda found: found[-1]) for order in _WAVES[:2]]
+    seen = all(needs[-1] < -th.TREND * errors[-1] for needs, errors, _ in slow)
+    beside = sum(float(needs[0]) for needs, *_ in slow) / len(slow) - grown
+    return (AgeKind.SLOW_START if seen and beside < rise / 2 else AgeKind.RISES), rise
 
 
 def _rests_by_age(cells: pl.DataFrame) -> bool:

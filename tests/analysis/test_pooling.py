@@ -14,9 +14,9 @@ import pytest
 from msgspec import structs
 
 import rmtoolkit as rm
-from rmtoolkit.analysis.assess import pool_instances, pool_lives
-from rmtoolkit.analysis.records import Opinion, Pool, Reading, readings_of
-from rmtoolkit.analysis.signals import read, split
+from rmtoolkit.analysis.assess import pool_instances, pool_lives, weigh_age
+from rmtoolkit.analysis.records import AgeKind, ByAge, Opinion, Pool, Reading, readings_of
+from rmtoolkit.analysis.signals import by_age, read, split
 from rmtoolkit.schema import Signal
 from tests.analysis.curves import GI, MI, ar1, day, hours, record, saw, small_noise, together
 from tests.analysis.records import life_of, opinion_of
@@ -376,6 +376,7 @@ def restarted_daily(
     *,
     data: float = 0.0,
     swing: float = 0.2,
+    start_hours: float = 0.4,
     every: float = 24.0,
     runs: float = 240.0,
     pods: int = 1,
@@ -384,7 +385,7 @@ def restarted_daily(
     rng, t = np.random.default_rng(11), hours(240, 900)
     begun = np.arange(5.0 - every, 240, every)
     start = begun[np.searchsorted(begun, t, side="right") - 1]
-    level = 1 - 0.5 * np.exp(-(t - start) / 0.4) + growth * (t - start) / 24 + data * t / 24 + swing * day(t)
+    level = 1 - 0.5 * np.exp(-(t - start) / start_hours) + growth * (t - start) / 24 + data * t / 24 + swing * day(t)
     level += ar1(rng, len(t), 0.004, 0.6)
     signals, there = {"working_set_bytes": 300 * MI * level}, t - start < runs
     if pods == 1:
@@ -405,6 +406,29 @@ def test_what_rises_in_each_life_of_a_day_is_not_said_to_rest(swing: float, pods
     if row["verdict"] == "inconclusive":
         assert "open_rises_by_age" in {piece["statistic"] for piece in row["evidence"]}
         assert row["next_step"].startswith("Let one process run for 3 days")
+
+
+@pytest.mark.parametrize(
+    ("drawn", "kind", "most"),
+    [
+        pytest.param({"swing": 0.3}, AgeKind.NO_RISE, 0.6, id="a_load"),
+        pytest.param({"start_hours": 4.0}, AgeKind.SLOW_START, 0.6, id="a_slow_start"),
+        pytest.param({"growth": 0.1}, AgeKind.RISES, 0.9, id="a_leak"),
+        pytest.param({"growth": 0.3, "start_hours": 1.0}, AgeKind.RISES, 0.9, id="a_leak_with_a_slow_start"),
+    ],
+)
+def test_lives_of_a_day_say_together_what_none_says_alone(drawn: dict[str, Any], kind: AgeKind, most: float) -> None:
+    """What the day or a slow start explains is no sure leak; what all lives rise by beside them may be."""
+    recording = restarted_daily(**drawn)
+    (found,) = by_age(split(recording), recording.containers).values()
+    assert found.kind == kind
+    grows = pod(0.9, 0.02)
+    weigh_age(grows, ByAge("rss_bytes", found.kind, found.rise_bytes))
+    assert grows.growing == pytest.approx(most)
+    assert total(grows) == pytest.approx(1)
+    rests = structs.replace(pod(0.02, 0.9), bounded=0.9, unresolved=0.08)
+    weigh_age(rests, ByAge("rss_bytes", found.kind, found.rise_bytes))
+    assert (rests.bounded == 0) == (kind in (AgeKind.SLOW_START, AgeKind.RISES))
 
 
 @pytest.mark.parametrize(
