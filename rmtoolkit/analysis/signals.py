@@ -765,7 +765,7 @@ def _rise_by_age(cells: pl.DataFrame) -> tuple[AgeKind, float] | None:
     means = np.add.reduceat(columns, first) / length[:, None]
     columns -= np.repeat(means, length, axis=0)
 
-    def fit(order: int, *more: int) -> tuple[Array, Array, float]:
+    def fit(order: int, *more: int) -> tuple[Array, Array, Array]:
         """Tell what a life needs by its age, some waves of its day and a start, the errors, and what that leaves."""
         parts = columns[:, [*range(1 + 2 * order), *more]]
         inverse = np.linalg.pinv(parts.T @ parts, hermitian=True)
@@ -773,7 +773,7 @@ def _rise_by_age(cells: pl.DataFrame) -> tuple[AgeKind, float] | None:
         rest = columns[:, -1] - parts @ needs
         # What one life has too much of it has for long: it counts once.
         each = np.add.reduceat(parts * rest[:, None], first) @ inverse
-        return needs, np.sqrt((each**2).sum(axis=0) * several / (several - 1)), float(rest @ rest)
+        return needs, np.sqrt((each**2).sum(axis=0) * several / (several - 1)), rest
 
     fits = [fit(order) for order in _WAVES]
     rises = [float(needs[0]) for needs, *_ in fits]
@@ -784,9 +784,14 @@ def _rise_by_age(cells: pl.DataFrame) -> tuple[AgeKind, float] | None:
     grown = max(float(begun @ levels / (begun @ begun)), 0.0)
     rise, material = rises[1] - grown, th.MATERIAL_SHARE * value.mean()
     if rise <= max(th.TREND * error, material):
-        return (AgeKind.NO_RISE, rise) if rise < material else None
+        # One that leaks among others is not explained by the day of all.
+        own = np.add.reduceat(columns[:, 0] * fits[1][-1], first) / np.add.reduceat(columns[:, 0] ** 2, first)
+        alone = own.max() > _ALONE * np.median(abs(own))
+        return (AgeKind.NO_RISE, rise) if rise < material and not alone else None
     places = range(columns.shape[1] - 1 - len(_STARTS), columns.shape[1] - 1)
-    slow = [min((fit(order, place) for place in places), key=lambda found: found[-1]) for order in _WAVES[:2]]
+    slow = [
+        min((fit(order, place) for place in places), key=lambda found: found[-1] @ found[-1]) for order in _WAVES[:2]
+    ]
     seen = all(needs[-1] < -th.TREND * errors[-1] for needs, errors, _ in slow)
     beside = sum(float(needs[0]) for needs, *_ in slow) / len(slow) - grown
     return (AgeKind.SLOW_START if seen and beside < rise / 2 else AgeKind.RISES), rise
