@@ -12,24 +12,12 @@ from typing import Final, NamedTuple
 import numpy as np
 from msgspec.structs import replace
 
+from rmtoolkit.analysis import records
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.around import held_by_sockets
 from rmtoolkit.analysis.models import SLOWING_DOWN, Family
 from rmtoolkit.analysis.patterns import PATTERNS
-from rmtoolkit.analysis.records import (
-    BESIDE,
-    AgeKind,
-    ByAge,
-    Halt,
-    HeapKind,
-    HeapReading,
-    Layer,
-    Level,
-    Life,
-    Opinion,
-    Pool,
-    Reading,
-)
+from rmtoolkit.analysis.records import BESIDE, Halt, HeapKind, HeapReading, Layer, Level, Life, Opinion, Pool, Reading
 from rmtoolkit.analysis.signals import DAY_SECONDS, JUDGED
 from rmtoolkit.schema import Cause, Ending, Pattern, Signal
 
@@ -1030,23 +1018,21 @@ def _still_runs(pool: Pool, at: dt.datetime) -> bool:
     return life.ended == Ending.RUNNING and (at - life.end).total_seconds() <= th.SILENT_SCRAPES * scrape
 
 
-def weigh_age(pool: Pool, by_age: ByAge | None) -> None:
+def weigh_age(pool: Pool, by_age: records.ByAge | None) -> None:
     """Weigh, in place, what all lives say together of their age and of the day, which no single one tells apart."""
     main = pool.main
-    if by_age is None or main is None or main.signal != by_age.signal or main.growing_layer is not None:
-        return
-    if _was_killed(pool):
+    if by_age is None or main is None or main.signal != by_age.signal or main.growing_layer or _was_killed(pool):
         return
     match by_age.kind:
-        case AgeKind.RESTS:
+        case records.AgeKind.RESTS:
             _rest(pool)
-        case AgeKind.NO_RISE:
+        case records.AgeKind.NO_RISE:
             # What single lives rise by comes and goes with the day.
             pool.cycles_before = pool.growing > th.ONE_RISE_EARLY
             _hold(pool, th.ONE_RISE_EARLY)
-        case AgeKind.SLOW_START | AgeKind.RISES if pool.fixed_version is None:
+        case _ if pool.fixed_version is None:
             pool.rise_by_age_bytes = by_age.rise_bytes
-            if by_age.kind == AgeKind.SLOW_START:
+            if by_age.kind == records.AgeKind.SLOW_START:
                 _hold(pool, th.ONE_RISE_EARLY)
             if pool.bounded >= th.CLEAN_FROM:
                 _reopen(pool)

@@ -751,8 +751,7 @@ def _rise_by_age(cells: pl.DataFrame) -> tuple[AgeKind, float] | None:
     """Tell by how much lives rise as they age, beyond a day's load and data that grow, where there are several."""
     cells = cells.sort("life_row", "moment")
     first = run_starts(cells["life_row"])
-    several = len(first)
-    if several < th.MASKED_LIVES:
+    if (several := len(first)) < th.MASKED_LIVES:
         return None
     share, time, value = (cells[name].to_numpy() for name in ("share", "time", "value"))
     angles = [time * (2 * math.pi * order / _DAY) for order in range(1, max(_WAVES) + 1)]
