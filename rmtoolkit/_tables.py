@@ -83,15 +83,14 @@ def conform(frame: pl.DataFrame, wanted: Mapping[str, pl.DataType]) -> pl.DataFr
 
 
 def unnested(table: pl.DataFrame) -> pl.DataFrame:
-    """Give what lies in structs and in maps columns of their own; pass over other lists."""
-    while nested := [name for name, dtype in table.schema.items() if dtype.is_nested()]:
+    """Give what lies in structs and in maps columns of their own."""
+    while nested := [name for name, dtype in table.schema.items() if dtype == pl.Struct or is_map(dtype)]:
         for name in nested:
-            dtype, held = table.schema[name], table[name]
+            held = table[name]
+            inner = held.struct.unnest() if held.dtype == pl.Struct else _of_map(held)
+            inner = inner.select(pl.all().name.prefix(f"{name}."))
             table = table.drop(name)
-            if is_map(dtype) or isinstance(dtype, pl.Struct):
-                inner = held.struct.unnest() if isinstance(dtype, pl.Struct) else _of_map(held)
-                inner = inner.select(pl.all().name.prefix(f"{name}."))
-                table = table.hstack([one for one in inner if one.name not in table.columns])
+            table = table.hstack([one for one in inner if one.name not in table.columns])
     return table
 
 

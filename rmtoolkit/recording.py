@@ -339,7 +339,8 @@ class Recording:
         recording = normalise(*take_apart(frame, events, source), workload_pattern=workload_pattern)
         if recording.report.left_out.get(schema.CONTRADICTING, 0) >= _MANY:
             refuse_doubled(recording, quote(source))
-        if recording.report.is_noticeable and {schema.UNREAL, schema.NO_CONTAINER} & recording.report.left_out.keys():
+        told = {schema.UNREAL, schema.NO_CONTAINER, schema.ANEW}
+        if recording.report.is_noticeable and told & recording.report.left_out.keys():
             warn(f"Left out {recording.report.lost}.")
         warn_of_doubts(recording.report)
         return recording

@@ -172,6 +172,16 @@ def test_an_index_of_several_levels_gives_its_columns() -> None:
     assert recording.containers["pod"].to_list() == ["db-0", "db-1"]
 
 
+@pytest.mark.parametrize("told", [None, ["pod=db-0"], 7], ids=["nothing", "a list", "a number"])
+def test_a_frame_of_two_containers_that_nothing_names_is_told(told: object) -> None:
+    """One below the other: half of the rows go, aloud; a column that could not be used is named."""
+    times, amounts = [SECONDS + 60 * row for row in range(20)] * 2, [10 << 20] * 20 + [90 << 20] * 20
+    table = pl.DataFrame({"time": times, "rss_bytes": amounts, **({} if told is None else {"labels": [told] * 40})})
+    with pytest.warns(RmtoolkitWarning, match="20 rows that start anew"):
+        recording = rm.Recording.from_frame(table)
+    assert ("'labels'" in str(recording.report.warnings)) == (told is not None)
+
+
 def test_an_index_that_is_also_a_column_is_no_obstacle() -> None:
     """A time that stands twice is read once, and the caller's frame stays as it was."""
     frame = pd.DataFrame({"time": [SECONDS], "rss_bytes": [1], 7: [0]}).set_index("time", drop=False)

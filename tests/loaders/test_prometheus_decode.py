@@ -21,6 +21,7 @@ from rmtoolkit.loaders.prometheus._decode import (
     STALE_BITS,
     Decoded,
     Decoder,
+    parse_answers,
     read_exports,
     read_pairs,
 )
@@ -177,6 +178,16 @@ def test_impossible_times_are_left_out(time: str) -> None:
     decoded = decode(b'[{"metric":{},"values":[[%s,"1"],[2,"3"]]}]' % time.encode())
     assert (decoded.times.tolist(), decoded.values.tolist()) == ([2000], [3.0])
     assert decoded.left_out == {NO_TIMES: 1}
+
+
+def test_a_list_of_answers_is_all_of_them() -> None:
+    """As `jq -s` makes one of several files; one of them says that it failed."""
+    series = [{"metric": {"__name__": "m", "pod": pod}, "values": [[1, "5"]]} for pod in "ab"]
+    answers = [{"status": "success", "data": {"resultType": "matrix", "result": [one]}} for one in series]
+    content = json.dumps([*answers, {"status": "error", "errorType": "timeout", "error": "slow"}]).encode()
+    found = parse_answers(content, "answers.json")
+    assert [one.metric["pod"] for one in found.series] == ["a", "b"]
+    assert found.refused == ["the error answer 'timeout': slow"]
 
 
 def test_export_lines() -> None:

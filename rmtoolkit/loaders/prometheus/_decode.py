@@ -183,9 +183,9 @@ def _document(view: memoryview, answers: Answers) -> int:
     return length
 
 
-def _decode(view: memoryview) -> list[Series] | _Document:
+def _decode(view: memoryview) -> list[_Document] | _Document:
     if view[0] == ord("["):
-        return msgspec.json.decode(view, type=list[Series])
+        return msgspec.json.decode(view, type=list[_Document])
     return msgspec.json.decode(view, type=_Document)
 
 
@@ -205,10 +205,16 @@ def _length(view: memoryview, error: msgspec.DecodeError) -> int:
     return int(number[1]) - 1
 
 
-def _take(document: list[Series] | _Document, answers: Answers) -> None:
-    if isinstance(document, list):
-        answers.series += document
-        answers.documents += 1
+def _take(document: Sequence[Series] | _Document, answers: Answers) -> None:
+    if not isinstance(document, _Document):
+        answers.documents += not document
+        # Of series, or of whole answers, as `jq -s` puts them together.
+        for one in document:
+            if isinstance(one, _Document):
+                _take(one, answers)
+            else:
+                answers.series.append(one)
+                answers.documents += 1
         return
     if document.data is not UNSET and document.data.kind == "streams":
         answers.refused.append(LOGS)
