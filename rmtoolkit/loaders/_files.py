@@ -81,6 +81,11 @@ _PACKERS: Final[dict[bytes, Any]] = {
 }
 #: What `/var/log/pods` holds: time, stream, F(ull) or P(artial), text.
 _CRI: Final = re.compile(r"(\d{4}-\d\d-\d\dT\S++) (stdout|stderr) ([FP])(?::\S*+)?(?: (.*))?")
+#: How kubelets call logs: `POD_NAMESPACE_CONTAINER-ID.log`, and `NAMESPACE_POD_UID/CONTAINER/0.log`.
+_OF_KUBELET: Final = (
+    re.compile(r"/(?P<pod>[a-z\d.-]+)_(?P<namespace>[a-z\d-]+)_(?P<container>[a-z\d-]+)-[\da-f]{64}\.log[^/]*$"),
+    re.compile(r"/(?P<namespace>[a-z\d-]+)_(?P<pod>[a-z\d.-]+)_[a-z\d-]+/(?P<container>[a-z\d-]+)/\d+\.log[^/]*$"),
+)
 #: `kubectl logs --timestamps`.
 _TIMESTAMPS: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3,9}(?:Z|[+-]\d\d:\d\d))(?: (.*))?")
 _MESSAGES: Final = ("log", "message", "msg", "MESSAGE")
@@ -401,6 +406,12 @@ def _joined(entries: list[_Entry]) -> list[tuple[str, str]]:
     lines.extend((first, "".join(pieces)) for first, pieces in open_pieces.values())
     # One stored entry may hold several lines of text.
     return [(stamp, line) for stamp, message in lines for line in message.split("\n")]
+
+
+def of_kubelet(path: PathLike) -> dict[str, str]:
+    """Tell whose log a file is by the names that kubelets give, in `/var/log/containers` and `/var/log/pods`."""
+    found = next((found for form in _OF_KUBELET if (found := form.search(Path(path).absolute().as_posix()))), None)
+    return found.groupdict() if found else {}
 
 
 def unwrapped(text: str) -> tuple[str, LogContext]:

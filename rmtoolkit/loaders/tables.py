@@ -110,6 +110,8 @@ def read_table(
                     return _telling(lost, _read_series(table, series, asked, left_out, notes, meant), path)
             table = table.rename(own_names(table.columns))
             said = dict(_PARTITION.findall(Path(path).as_posix()))
+            # Rows that name things may be of others than who wrote them.
+            said |= {} if {*IDENTITY} & {column_of(head)[0] for head in table.columns} else _files.of_kubelet(path)
             seen, unseen = _files.given_names((*table.columns, *said), {"metrics": metrics, "labels": labels})
             table, metrics = _a_row_each(table, metrics or {}, path)
             table = _with_said(table, said)

@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import pytest
 
+import rmtoolkit as rm
 from rmtoolkit.loaders._files import unwrap
+from tests.loaders.test_jemalloc import document
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+#: What services write of their memory, in several lines or in one.
+WRITTEN = {
+    "jemalloc": document(100 << 20, text=True).strip(),
+    "JSON": '{"ts": "2026-11-24T10:00:00Z", "level": "INFO", "allocated_bytes": 104857600}',
+}
 
 
 def test_pieces_of_a_line_are_joined_stream_by_stream() -> None:
@@ -48,3 +60,23 @@ def test_kubectl_logs_timestamps() -> None:
     """`kubectl logs --timestamps` puts a stamp before each line."""
     text = "2026-11-24T10:00:00.123456789Z hello world\n2026-11-24T10:00:01.123456789Z"
     assert unwrap(text) == [("2026-11-24T10:00:00.123456789Z", "hello world"), ("2026-11-24T10:00:01.123456789Z", "")]
+
+
+@pytest.mark.parametrize("written", WRITTEN.values(), ids=WRITTEN)
+@pytest.mark.parametrize("name", [f"containers/api-0_shop_api-{'ab' * 32}.log", "pods/shop_api-0_12ab-34/api/0.log"])
+def test_names_of_kubelets_say_whose_a_log_is(written: str, name: str, tmp_path: Path) -> None:
+    """Below `/var/log`: pod, namespace and container, as any other source names them."""
+    file = tmp_path / name
+    file.parent.mkdir(parents=True)
+    file.write_text("".join(f"2026-11-24T10:00:00.000000000Z stderr F {line}\n" for line in written.split("\n")))
+    recording = rm.read(tmp_path)
+    assert recording.containers.select("namespace", "pod", "container").rows() == [("shop", "api-0", "api")]
+    assert recording.samples["allocated_bytes"].to_list() == [100 << 20]
+
+
+def test_rows_that_name_others_are_not_of_who_wrote_them(tmp_path: Path) -> None:
+    """What a collector logs of other pods is theirs."""
+    file = tmp_path / f"collector-0_monitoring_collector-{'ab' * 32}.log"
+    file.write_text('{"ts": "2026-11-24T10:00:00Z", "pod": "api-0", "rss_bytes": 104857600}\n')
+    row = rm.read(file).containers.select("namespace", "pod", "container").row(0)
+    assert row == (None, "api-0", None)
