@@ -14,17 +14,8 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from rmtoolkit.exceptions import ReadError
-from rmtoolkit.loaders import _timestamps
-from rmtoolkit.loaders._files import (
-    LogContext,
-    mapping,
-    noted,
-    of_kubelet,
-    read_text,
-    unwrapped,
-    warn_of_rest,
-    whole_number,
-)
+from rmtoolkit.loaders import _files, _timestamps
+from rmtoolkit.loaders._files import LogContext, mapping, noted, read_text, unwrapped, warn_of_rest, whole_number
 from rmtoolkit.loaders._timestamps import Asked, Stamp
 from rmtoolkit.recording import Recording, normalise
 from rmtoolkit.schema import POWERS, Report
@@ -364,7 +355,7 @@ def _recording(
     if left_out or cut:
         warn_of_rest([path], *(f"left out {counted(count, reason)}" for reason, count in left_out.items()), *partial)
     if not any(whose.values()):
-        whose = {**whose, **of_kubelet(path)}
+        whose = {**whose, **_files.of_kubelet(path)}
     inferred = whose["workload"] is None and whose["pod"] is None
     about = {"container_id": 0, **whose, "workload_inferred": inferred, "source": source}
     name = Path(path)
