@@ -37,8 +37,7 @@ if TYPE_CHECKING:
     from rmtoolkit.analysis.heap_answers import Heap
     from rmtoolkit.assessment._totals import Totals
     from rmtoolkit.limits.backtest import Record
-    from rmtoolkit.limits.explore import Chosen, Scene
-    from rmtoolkit.limits.what_if import AnyRecording
+    from rmtoolkit.limits.what_if import AnyRecording, Chosen, Scene
 
 _SHOWN_PARTIAL: Final = 3
 #: In a notebook.
@@ -652,8 +651,7 @@ def _needed(
 
 def explored(found: Assessment, row: dict[str, Any]) -> tuple[Scene, Chosen]:
     """Say of a row of `workloads` what every limit means, and the one in force; the advised one where none is set."""
-    from rmtoolkit.limits.explore import choose, scene  # noqa: PLC0415 - for explorers alone
-    from rmtoolkit.limits.what_if import Change, of_workload  # noqa: PLC0415
+    from rmtoolkit.limits.what_if import Change, choose, of_workload, scene  # noqa: PLC0415 - for explorers alone
 
     wanted = [pl.col(part).eq_missing(pl.lit(row[part], pl.String)) for part in WORKLOAD]
     need = as_need(found.needs.filter(wanted).row(0, named=True))

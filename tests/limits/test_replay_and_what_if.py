@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.limits import explore
+from rmtoolkit.limits import what_if
 from rmtoolkit.limits.history import as_need
 from rmtoolkit.limits.what_if import Change, Past, of_workload
 from tests.limits.conftest import MIB, gather, samples, steady
@@ -233,7 +233,7 @@ def test_a_kill_that_no_sample_saw_is_one() -> None:
     past = of_workload(beside, (None, "shop", "api", "app"))
     assert past.kills(past.used, 400 * MIB).height == 2
     need = as_need(gather(beside).row(0, named=True))
-    assert explore.choose(explore.scene(past, need, Change(), rm.Margins.shipped()), 400 * MIB).kills.height == 2
+    assert what_if.choose(what_if.scene(past, need, Change(), rm.Margins.shipped()), 400 * MIB).kills.height == 2
 
 
 @pytest.mark.parametrize("made", [killed_below, spiky])

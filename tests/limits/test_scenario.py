@@ -12,9 +12,9 @@ import pytest
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.limits import explore as scenario
 from rmtoolkit.limits import recommend
 from rmtoolkit.limits import what_if as past
+from rmtoolkit.limits import what_if as scenario
 from rmtoolkit.limits.history import Need, as_need
 from rmtoolkit.limits.risk import USUAL, Margins, lookup
 from tests.limits.conftest import MIB, START, gather, samples

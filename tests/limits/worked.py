@@ -19,7 +19,7 @@ from msgspec import structs
 import rmtoolkit as rm
 from rmtoolkit.analysis.records import Ahead
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.limits import baselines, explore, history, patches, recommend, risk
+from rmtoolkit.limits import baselines, history, patches, recommend, risk, what_if
 from rmtoolkit.limits.backtest import mcnemar
 from rmtoolkit.limits.history import as_need
 from rmtoolkit.limits.risk import USUAL, wilson
@@ -146,15 +146,15 @@ def pasts() -> dict[str, list[Any]]:
     for name in ("start-and-bursts", "killed-while-starting", "days-and-nights", "late-and-young", "killed-climbs"):
         need = known[name]
         past = of_workload(fleet.recording(), need.names)
-        rows: list[Any] = [{"spike": plain(explore.measured_spike(past)), "history": past.history_seconds}]
+        rows: list[Any] = [{"spike": plain(what_if.measured_spike(past)), "history": past.history_seconds}]
         for change, whole in zip(changes, (None, True, False, None, True), strict=True):
-            scene = explore.scene(past, need, change, rm.Margins.shipped(), 0.05, whole=whole)
+            scene = what_if.scene(past, need, change, rm.Margins.shipped(), 0.05, whole=whole)
             after = {key: value for key, value in structs.asdict(scene.found.need).items() if key != "ahead"}
             rows.append(plain({"need": after, "low": scene.low, "high": scene.high, "wide": scene.wide}))
             rows += [plain(level._asdict() | {"room": level.room(300 * MI)}) for level in scene.found.levels]
             rows += _rows(scene.curve.gather_every(24))
             for limit in (150 * MI, scene.ours_bytes or 400 * MI):
-                chosen = explore.choose(scene, limit)
+                chosen = what_if.choose(scene, limit)
                 one = structs.asdict(chosen)
                 rows.append(plain(one | {"kills": chosen.kills.to_dicts(), "risk": structs.asdict(chosen.risk)}))
         told[name] = rows

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rmtoolkit._html import Markup
-    from rmtoolkit.limits.explore import Chosen, Scene
     from rmtoolkit.limits.risk import AtLimit
+    from rmtoolkit.limits.what_if import Chosen, Scene
 
 WIDTH: Final = 372
 #: A line of words, and the bar below it: words beside bars would run into each other.
