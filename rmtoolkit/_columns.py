@@ -13,12 +13,12 @@ import polars as pl
 
 from rmtoolkit import schema
 from rmtoolkit._identity import ENOUGH, HIGH, STATISTIC_LABELS, contradictions, parting, statistic
-from rmtoolkit._tables import FOLLOWS, as_time, beside, one_stretch, real_cores, unnested
+from rmtoolkit._tables import FOLLOWS, as_time, beside, one_stretch, real_cores
 from rmtoolkit.exceptions import ColumnError, RmtoolkitError, quote, warn
 from rmtoolkit.text import GI, looks, texts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     import pandas as pd
 
@@ -31,6 +31,15 @@ _IN_FULL: Final = re.compile(r"(?<![a-z])(kilo|mega|giga|tera|kibi|mebi|gibi|teb
 #: No service has less memory than this, and few have more.
 _LEAST_BYTES, _MOST_BYTES = 1 << 20, 1 << 36
 _PAGE: Final = 4096
+#: What is no amount and no name, and what is a name.
+NO_CELLS: Final = (pl.List, pl.Array, pl.Struct, pl.Map, pl.Binary, pl.Object)
+_NAMED: Final = (pl.String, pl.Categorical, pl.Enum)
+#: What holds the names, or the amounts, of whose row it is; what else holds some may tell of others.
+_WRAPPERS: Final = (
+    *("fields", "mem", "memory", "labels", "k8s", "kubernetes", "resource", "metric", "tags", "attributes"),
+)
+#: Columns lie so deep, and so many are made of one table, of keys of a map, and of metrics of a frame.
+_DEEPEST, _MOST_MADE, _MOST_KEYS = 8, 1000, 50
 _NO_NAME: Final = r"^\s|\s$|^(?:NULL|N/A|NaN|None|<none>|<null>|<NA>|\\N)?$"
 #: A written time that names its zone, or a number.
 ZONED: Final = r"(?i)\d:\d\d.*(Z|UTC|GMT|[+-]\d\d(:?\d\d)?)\s*$|^\s*[\d.]+\s*$"
@@ -187,7 +196,14 @@ def _to_polars(frame: Any) -> tuple[pl.DataFrame, list[str]]:  # noqa: ANN401 - 
         elif isinstance(frame, dict | list):
             msg += " Hint: polars.DataFrame(…) makes a table of lists."
         raise RmtoolkitError(msg)
-    frame, notes = _by_metric(unnested(frame)), list[str]()
+    frame = unnested(frame)
+    own = own_names(frame.columns)
+    frame, notes = _by_metric(frame.rename(own))
+    notes += [f"column {head!r} was read as {name!r}" for head, name in own.items()]
+    # Lists and the like are no amount and no name.
+    frame = frame.drop(
+        name for name, dtype in frame.schema.items() if isinstance(dtype, NO_CELLS) and column_of(name)[0]
+    )
     # Of two units of one amount the one that can mean nothing else comes first.
     for head in sorted(frame.columns, key=lambda head: re.search(r"(?i)[kmgt]b[^a-z]*$", head) is not None):
         name, unit = column_of(head)
@@ -210,27 +226,74 @@ def _to_polars(frame: Any) -> tuple[pl.DataFrame, list[str]]:  # noqa: ANN401 - 
     return frame, notes
 
 
-def _by_metric(rows: pl.DataFrame) -> pl.DataFrame:
+def unnested(table: pl.DataFrame) -> pl.DataFrame:
+    """Give what lies in structs and maps columns of their own, such as `labels.pod`; other lists stay as they are."""
+    for _ in range(_DEEPEST):
+        made: dict[str, pl.Series] = {}
+        for column in table:
+            is_struct = isinstance(column.dtype, pl.Struct)
+            inner = column.struct.unnest() if is_struct else _of_map(column) if is_map(column.dtype) else [column]
+            for one in inner:
+                name = one.name if one is column else f"{column.name}.{one.name}"
+                made.setdefault(name, one.alias(name))
+        if made.keys() == {*table.columns} or len(made) > table.width + _MOST_MADE:
+            break
+        table = pl.DataFrame([*made.values()])
+    return table
+
+
+def is_map(dtype: pl.DataType) -> bool:
+    """Whether values have names of their own in each row, as labels do: a map, or a list of such pairs."""
+    if isinstance(dtype, pl.Map):
+        return isinstance(dtype.key, _NAMED)
+    inner = dtype.inner.fields if isinstance(dtype, pl.List) and isinstance(dtype.inner, pl.Struct) else []
+    return len(inner) == 2 and isinstance(inner[0].dtype, _NAMED)  # noqa: PLR2004
+
+
+def _of_map(pairs: pl.Series) -> pl.DataFrame:
+    if isinstance(pairs.dtype, pl.Map):
+        pairs = pairs.cast(pl.List(pl.Struct({"key": pl.String, "value": pairs.dtype.value})))
+    rows = pl.DataFrame({"\0row": pl.int_range(len(pairs), eager=True), "\0pair": pairs})
+    told = rows.explode("\0pair").drop_nulls().unnest("\0pair")
+    row, key, value = told.columns
+    told = told.with_columns(pl.col(key).cast(pl.String)).drop_nulls(key)
+    # Names that most rows have, and those first that mean something.
+    names = told[key].value_counts(sort=True)[key].head(_MOST_MADE).to_list()
+    kept = sorted(names, key=lambda name: not column_of(name)[0])[:_MOST_KEYS]
+    told = told.filter(pl.col(key).is_in(kept))
+    wide = told.pivot(key, index=row, values=value, aggregate_function="first")  # noqa: PD010 - of polars
+    return beside(rows.select(row), wide, row).drop(row)
+
+
+def own_names(heads: Sequence[str]) -> dict[str, str]:
+    """Call what lies in a holder of names or amounts, as `labels.pod`, as itself, where nothing else means that."""
+    ends: dict[str, str] = {}
+    for head in heads:
+        end = head
+        while "." in end and end.partition(".")[0] in _WRAPPERS:
+            end = end.partition(".")[2]
+        if end != head and not column_of(head)[0] and (end in schema.SAMPLES or column_of(end)[0] in schema.IDENTITY):
+            ends[head] = end
+    meant = Counter(column_of(name)[0] for name in (*heads, *ends.values()))
+    return {head: end for head, end in ends.items() if meant[column_of(end)[0]] == 1}
+
+
+def _by_metric(rows: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
     """Give each metric a column, where each row is a value of one, as the client of Prometheus makes frames."""
-    rows = rows.rename(own_names(rows.columns))
-    if not {"__name__", "value"} <= {*rows.columns}:
-        return rows
-    parts = rows.partition_by("__name__", as_dict=True, include_key=False)
-    return pl.concat([part.rename({"value": str(name)}) for (name,), part in parts.items()], how="diagonal")
-
-
-def own_names(heads: Iterable[str]) -> dict[str, str]:
-    """Call what lies in something, as `labels.pod`, by the end of its name, where nothing else means that."""
-    ends = {head: _end_of(head) for head in heads if "." in head and not column_of(head)[0]}
-    meant = Counter([column_of(head)[0] for head in heads] + [column_of(end)[0] for end in ends.values()])
-    return {head: end for head, end in ends.items() if end and meant[column_of(end)[0]] == 1}
-
-
-def _end_of(head: str) -> str:
-    parts = head.split(".")
-    ends = (".".join(parts[at:]) for at in range(1, len(parts)))
-    # `memory` may be that of a limit, or of a machine.
-    return next((end for end in ends if end in schema.SAMPLES or column_of(end)[0] in schema.IDENTITY), "")
+    if not isinstance(rows.schema.get("__name__"), _NAMED) or "value" not in rows.columns:
+        return rows, []
+    rows = rows.with_columns(pl.col("__name__").cast(pl.String))
+    names = rows["__name__"].drop_nulls().value_counts(sort=True)["__name__"].head(_MOST_MADE).to_list()
+    known = [name for name in names if column_of(name)[0] in schema.SIGNALS][:_MOST_KEYS]
+    if not known or {*known} & {*rows.columns}:
+        return rows, []
+    parts = (rows.filter(__name__=name).drop("__name__").rename({"value": name}) for name in known)
+    found = pl.concat(parts, how="diagonal")
+    others = sorted({*names}.difference(known))
+    said = (
+        f"{rows.height - found.height:,} rows of other metrics not used: {', '.join(map(quote, others[:_MOST_KEYS]))}"
+    )
+    return found, [said] * bool(others)
 
 
 def _factor(amounts: pl.Series, name: str, unit: int | None) -> int:
@@ -283,17 +346,20 @@ def _parted(table: pl.DataFrame, identity: Sequence[str], extras: Sequence[str])
 
 
 def _from_pandas(frame: pd.DataFrame) -> pl.DataFrame:
-    frame = frame.set_axis(frame.columns.map(str), axis=1)
-    levels = [frame.index.get_level_values(at) for at in range(frame.index.nlevels)]
-    for at, level in enumerate(levels):
+    frame, index = frame.set_axis(frame.columns.map(str), axis=1).reset_index(drop=True), frame.index
+    levels: dict[str, Any] = {}
+    for at in range(index.nlevels):
+        level = index.get_level_values(at)
+        name = level.name
         # Numbers of rows say nothing.
-        if level.name is None and (len(levels) > 1 or level.inferred_type != "integer"):
-            is_time = level.inferred_type.startswith(("date", "period")) and "time" not in frame.columns
-            levels[at] = level.rename("time" if is_time else f"level_{at}")
-    kept = [level for level in levels if level.name is not None and level.name not in frame.columns]
-    frame = frame.reset_index(drop=True)
-    for at, level in enumerate(kept):
-        frame.insert(at, level.name, level)
+        if name is None and (index.nlevels > 1 or level.inferred_type != "integer"):
+            is_time = level.inferred_type.startswith("date") and not {"time"} & {*frame.columns, *levels, *index.names}
+            name = "time" if is_time else f"level_{at}"
+        if name is not None and str(name) not in frame.columns:
+            level = level.astype(object) if level.inferred_type == "categorical" else level
+            levels[f"level_{at}" if str(name) in levels else str(name)] = level
+    for at, (name, level) in enumerate(levels.items()):
+        frame.insert(at, name, level)
     try:
         return pl.from_pandas(frame)
     except (TypeError, ValueError) as error:

@@ -297,10 +297,10 @@ def read_columns(source: Path | bytes, place: object, expected: str) -> pl.DataF
     import pyarrow as pa  # noqa: PLC0415 - slow to import, and few files are such
     import pyarrow.parquet as pq  # noqa: PLC0415 - as above
 
-    from rmtoolkit._tables import is_map, unnested  # noqa: PLC0415 - as above
+    from rmtoolkit._columns import NO_CELLS, is_map, unnested  # noqa: PLC0415 - as above
 
     data = source if isinstance(source, bytes) else source.read_bytes()
-    size, others = len(data), (pl.List, pl.Array, pl.Binary, pl.Object)
+    size = len(data)
 
     def check(rows: int, columns: int, unpacked: int) -> None:
         if rows > allowed_rows(size, columns) or unpacked > max(_ALWAYS_BYTES, _RATIO * size):
@@ -308,7 +308,8 @@ def read_columns(source: Path | bytes, place: object, expected: str) -> pl.DataF
             raise ReadError.at(place, found=found, expected=expected, hint="Write it anew in smaller files.")
 
     def flat(schema: Mapping[str, pl.DataType]) -> list[str]:
-        return [name for name, kind in schema.items() if not isinstance(kind, others) or is_map(kind)]
+        wanted = (name for name, kind in schema.items() if not isinstance(kind, NO_CELLS) or is_map(kind))
+        return [*wanted, *(name for name, kind in schema.items() if isinstance(kind, pl.Struct))]
 
     try:
         if data.startswith(_PARQUET):
@@ -342,6 +343,7 @@ def read_columns(source: Path | bytes, place: object, expected: str) -> pl.DataF
     except pl.exceptions.PanicException as error:
         raise ReadError.at(place, found="a damaged file", expected=expected) from error
     table = unnested(table)
+    table = table.select(name for name, kind in table.schema.items() if not isinstance(kind, NO_CELLS))
     _refuse_long_texts(table, place)
     return table
 

@@ -37,16 +37,14 @@ _STEPS: Final = 8
 _BEYOND: Final = 16
 _DURATION: Final = re.compile(r"(?<![0-9])(?P<number>[0-9]++(?:\.[0-9]++)?)(?P<unit>ms|s|m|h|d|w)")
 _UNIT_SECONDS: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-#: Seconds since 1970, or thousandths, millionths or billionths of them, in digits: fewer or more may be a date.
-_STAMP: Final = r"^(\d{10}|\d{13})(\.\d*)?$|^\d{16}$|^\d{19}$"
+#: Seconds since 1970, or thousandths, millionths or billionths of them, in digits; others may be those of a date.
+_STAMP: Final = r"^1[0-8]\d{8}(\d{3})?(\.\d*)?$|^1[0-8]\d{14}(\d{3})?$"
 _EARLIEST: Final = dt.datetime(1, 1, 2, tzinfo=dt.UTC)
 #: What is longer than the calendar begins here.
 _SINCE: Final = dt.datetime(1970, 1, 2, tzinfo=dt.UTC)
 #: A log that starts anew more often than this is one whose rows are in no order.
 _MOST_STRETCHES: Final = 8
 _HALF_DAY_MS: Final = 43_200_000
-#: Series have fewer labels; a map of more has a key for each row.
-_MOST_KEYS: Final = 100
 #: Page cache of which no larger share is ever inactive is files in memory; of files that are read a sixth or more is.
 _INACTIVE: Final = 0.05
 #: ... unless the whole fills its limit to this share.
@@ -80,37 +78,6 @@ def conform(frame: pl.DataFrame, wanted: Mapping[str, pl.DataType]) -> pl.DataFr
         (pl.col(name).cast(dtype) if name in there else pl.lit(None, dtype=dtype).alias(name))
         for name, dtype in wanted.items()
     )
-
-
-def unnested(table: pl.DataFrame) -> pl.DataFrame:
-    """Give what lies in structs and in maps columns of their own."""
-    while nested := [name for name, dtype in table.schema.items() if dtype == pl.Struct or is_map(dtype)]:
-        for name in nested:
-            held = table[name]
-            inner = held.struct.unnest() if held.dtype == pl.Struct else _of_map(held)
-            inner = inner.select(pl.all().name.prefix(f"{name}."))
-            table = table.drop(name)
-            table = table.hstack([one for one in inner if one.name not in table.columns])
-    return table
-
-
-def is_map(dtype: pl.DataType) -> bool:
-    """Whether values have names of their own in each row, as labels do: a map, or a list of such pairs."""
-    if isinstance(dtype, pl.Map):
-        return dtype.key == pl.String
-    inner = dtype.inner.fields if isinstance(dtype, pl.List) and isinstance(dtype.inner, pl.Struct) else []
-    return len(inner) == 2 and inner[0].dtype == pl.String  # noqa: PLR2004
-
-
-def _of_map(pairs: pl.Series) -> pl.DataFrame:
-    if isinstance(pairs.dtype, pl.Map):
-        pairs = pairs.cast(pl.List(pl.Struct({"key": pl.String, "value": pairs.dtype.value})))
-    rows = pl.DataFrame({"row": pl.int_range(len(pairs), eager=True), "pair": pairs})
-    told = rows.explode("pair").drop_nulls().unnest("pair")
-    row, key, value = told.columns
-    told = told.filter(pl.col(key).is_in(told[key].unique(maintain_order=True).head(_MOST_KEYS).implode()))
-    wide = told.pivot(key, index=row, values=value, aggregate_function="first")
-    return beside(rows.select(row), wide, row).drop(row)
 
 
 def beside(rows: pl.DataFrame, more: pl.DataFrame, on: str | Sequence[str]) -> pl.DataFrame:

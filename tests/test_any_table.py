@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -12,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import rmtoolkit as rm
+from rmtoolkit.schema import SIGNALS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -85,7 +87,7 @@ def in_map() -> pa.Table:
 
 def levelled(*levels: str, unnamed: Sequence[str] = ()) -> pd.DataFrame:
     """Put columns into the index of a pandas frame."""
-    frame = PODS.to_pandas().set_index([*levels])
+    frame = PODS.with_columns(other=pl.col("time") + dt.timedelta(seconds=1)).to_pandas().set_index([*levels])
     frame.index.names = [None if level in unnamed else level for level in levels]
     return frame
 
@@ -134,3 +136,88 @@ def test_a_map_of_a_key_for_each_row_makes_no_column_for_each() -> None:
     told = [[{"key": f"key {row}", "value": "x"}] for row in range(PODS.height)]
     found = rm.Recording.from_frame(PODS.with_columns(notes=pl.Series(told)))
     assert sorted(found.containers["pod"]) == ["a", "b"]
+
+
+#: What a row says of others: a pool, a neighbour, a module, a database, whom it calls.
+OF_OTHERS: dict[str, dict[str, list[Any]]] = {
+    "pool": {"allocated_bytes": [10**7] * 200},
+    "neighbour": {"working_set_bytes": [10**9 + 10**7 * at for at in range(200)]},
+    "disk": {"usage_bytes": [2 * 10**9 + at for at in range(200)]},
+    "code": {"namespace": [f"mod::{at % 3}" for at in range(200)]},
+    "db": {"namespace": ["users", "orders"] * 100},
+    "upstream": {"pod": [f"db-{at % 3}" for at in range(200)]},
+    "redis": {"cluster": ["a", "b"] * 100},
+    "span": {"rss_bytes": [5] * 200},
+}
+
+
+@pytest.mark.filterwarnings("ignore::rmtoolkit.exceptions.RmtoolkitWarning")
+@pytest.mark.parametrize("holder", OF_OTHERS)
+@pytest.mark.parametrize("form", ["struct", "Parquet", "JSON", "CSV"])
+def test_what_lies_in_something_else_is_of_that(holder: str, form: str, tmp_path: Path) -> None:
+    """One container, with the amounts that it has beside."""
+    (name, values), *_ = OF_OTHERS[holder].items()
+    alone = FRAME.with_columns(pl.col("time").dt.to_string("iso:strict"))
+    frame = alone.with_columns(pl.struct(pl.Series(name, values)).alias(holder))
+    source: Any = frame
+    if form == "Parquet":
+        source = tmp_path / "a.parquet"
+        frame.write_parquet(source)
+    elif form == "JSON":
+        source = tmp_path / "a.jsonl"
+        frame.write_ndjson(source)
+    elif form == "CSV":
+        source = tmp_path / "a.csv"
+        alone.with_columns(pl.Series(f"{holder}.{name}", values)).write_csv(source)
+    samples = rm.read(source).samples
+    assert samples["rss_bytes"].to_list() == FRAME["rss_bytes"].to_list()
+    assert [signal for signal in SIGNALS if samples[signal].count()] == ["rss_bytes"]
+    assert samples["container_id"].n_unique() == 1
+
+
+@pytest.mark.parametrize("keys", ["a hundred others", "categories"])
+def test_names_among_many_keys_are_kept(keys: str) -> None:
+    """What means something goes before what does not."""
+    others = 100 * (keys == "a hundred others")
+    pairs = [
+        [*({"key": f"label_{at}", "value": "x"} for at in range(others)), {"key": "pod", "value": pod}]
+        for pod in PODS["pod"]
+    ]
+    labels = pl.Series("labels", pairs)
+    if keys == "categories":
+        kind = pl.List(pl.Struct({"key": pl.Categorical, "value": pl.String}))
+        labels = labels.cast(kind)
+    found = rm.Recording.from_frame(PODS.drop("pod").with_columns(labels))
+    assert sorted(found.containers["pod"]) == ["a", "b"]
+
+
+ODD: dict[str, Callable[[], Any]] = {
+    "a metric and the column that it would be": lambda: FRAME.with_columns(
+        __name__=pl.lit("rss_bytes"), value=pl.lit(1)
+    ),
+    "metrics of no row": lambda: FRAME.clear().with_columns(__name__=pl.lit("rss_bytes"), value=pl.lit(1)),
+    "metrics in lists": lambda: FRAME.with_columns(__name__=pl.lit(["a"]), value=pl.lit(1)),
+    "a metric called time": lambda: FRAME.drop("rss_bytes").with_columns(__name__=pl.lit("time"), value=pl.lit(1)),
+    "a key called row": lambda: FRAME.with_columns(labels=pl.lit([{"key": "row", "value": "x"}])),
+    "a list called pod": lambda: FRAME.with_columns(labels=pl.struct(pod=pl.lit(["a", "b"])), pod=pl.lit("c")),
+    "a list in place of a name": lambda: FRAME.drop("pod").with_columns(labels=pl.struct(pod=pl.lit(["a", "b"]))),
+    "two levels of times": lambda: levelled("time", "other", unnamed=["time", "other"]),
+    "two levels of one name": lambda: levelled("time", "pod", unnamed=[]).rename_axis(index=["pod", "pod"]),
+    "thousands of metrics": lambda: pl.DataFrame(
+        {"time": range(9000), "__name__": [f"m_{at}" for at in range(9000)], "value": 1.0, "pod": "a"}
+    ),
+    "maps in maps": lambda: FRAME.with_columns(m=pl.lit([{"k": "a", "v": [{"k": "b", "v": [{"k": "c", "v": 1}]}]}])),
+}
+
+
+@pytest.mark.filterwarnings("ignore::rmtoolkit.exceptions.RmtoolkitWarning")
+@pytest.mark.parametrize("form", ODD)
+def test_an_odd_frame_is_read_or_refused_in_words(form: str, tmp_path: Path) -> None:
+    """In memory and as a file: never an error of polars or pandas."""
+    frame = ODD[form]()
+    with suppress(rm.RmtoolkitError):
+        assert rm.Recording.from_frame(frame).containers.height <= 2
+    if isinstance(frame, pl.DataFrame):
+        frame.write_parquet(tmp_path / "a.parquet")
+        with suppress(rm.RmtoolkitError):
+            assert rm.read(tmp_path / "a.parquet").containers.height <= 2

@@ -77,6 +77,15 @@ def test_times_since_1970_may_be_text(clock: str) -> None:
     assert found.samples["time"].dt.epoch("s").to_list() == starts
 
 
+@pytest.mark.parametrize("form", ["%Y%m%d%H", "%Y%m%d%H%M", "%Y%m%d%H%M%S", "%Y%m%d%H%M%S00"])
+def test_dates_in_digits_are_no_seconds(form: str) -> None:
+    """Hours of a day would be seconds of 2034."""
+    hours = [dt.datetime(1995 + 31 * (at > 9), 1, 1, tzinfo=dt.UTC) + dt.timedelta(hours=at) for at in range(20)]
+    frame = pl.DataFrame({"time": [f"{hour:{form}}" for hour in hours], "pod": "db-0", "rss_bytes": 10**8})
+    with pytest.raises(rm.RmtoolkitError, match="time"):
+        rm.Recording.from_frame(frame)
+
+
 def client_frame(*names: str) -> pd.DataFrame:
     """What the client of Prometheus makes of an answer: a row for each value, of all metrics."""
     pods = {"a": 10**5, "b": 10**6}

@@ -84,7 +84,9 @@ _CRI: Final = re.compile(r"(\d{4}-\d\d-\d\dT\S++) (stdout|stderr) ([FP])(?::\S*+
 #: How kubelets call logs: `POD_NAMESPACE_CONTAINER-ID.log`, and `NAMESPACE_POD_UID/CONTAINER/0.log`.
 _OF_KUBELET: Final = (
     re.compile(r"/(?P<pod>[a-z\d.-]+)_(?P<namespace>[a-z\d-]+)_(?P<container>[a-z\d-]+)-[\da-f]{64}\.log[^/]*$"),
-    re.compile(r"/(?P<namespace>[a-z\d-]+)_(?P<pod>[a-z\d.-]+)_[a-z\d-]+/(?P<container>[a-z\d-]+)/\d+\.log[^/]*$"),
+    re.compile(
+        r"/(?P<namespace>[a-z\d-]+)_(?P<pod>[a-z\d.-]+)_[\da-f-]{32,36}/(?P<container>[a-z\d-]+)/\d+\.log[^/]*$"
+    ),
 )
 #: `kubectl logs --timestamps`.
 _TIMESTAMPS: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3,9}(?:Z|[+-]\d\d:\d\d))(?: (.*))?")

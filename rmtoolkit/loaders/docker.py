@@ -388,7 +388,7 @@ class Identities:
 def set_limits(
     shown: Mapping[int, Sequence[tuple[int, int]]], inspected: Mapping[int, Sequence[Inspected]]
 ) -> tuple[dict[int, list[tuple[int, int]]], int]:
-    most, host_bytes = memory_of_host(limit for told in shown.values() for _, limit in told)
+    most = max((limit for told in shown.values() for _, limit in told), default=0)
     found: dict[int, list[tuple[int, int]]] = {}
     guessed = 0
     for key in {**shown, **inspected}:
@@ -396,24 +396,18 @@ def set_limits(
         if entries := inspected.get(key, []):
             exact = [entry.limit_bytes for entry in entries if entry.limit_bytes]
             # Exact where the table rounds. Without a limit in inspect the largest amount shown is the host's.
-            host = most if len(exact) < len(entries) else host_bytes
+            host = most if len(exact) < len(entries) or not _is_chosen(most) else -1
             told = [
                 (time, next((one for one in exact if abs(one - limit) <= one / 1000), 0 if limit == host else limit))
                 for time, limit in told
             ]
             told = sorted([*told, *((entry.time, entry.limit_bytes or 0) for entry in entries)])
-        elif any(limit == host_bytes for _, limit in told):
+        elif told and most and not _is_chosen(most) and any(limit == most for _, limit in told):
             guessed += 1
-            told = [(time, 0 if limit == host_bytes else limit) for time, limit in told]
+            told = [(time, 0 if limit == most else limit) for time, limit in told]
         if changes := told[:1] + [after for before, after in pairwise(told) if before[1] != after[1]]:
             found[key] = changes
     return found, guessed
-
-
-def memory_of_host(limits: Iterable[int]) -> tuple[int, int]:
-    """Give the largest limit that is shown, and it again where nobody chose it, else -1."""
-    most = max(limits, default=0)
-    return most, most if most and not _is_chosen(most) else -1
 
 
 def _is_chosen(limit: int) -> bool:

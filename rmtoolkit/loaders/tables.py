@@ -44,6 +44,8 @@ _EXPECTED: Final = "a table with a time and a memory column"
 _MOST_NAMES, _DEEPEST = 1000, 8
 _OBJECT: Final = re.compile(r"(?m)^[\[{]")
 _HEAD_CHARACTERS: Final = 1 << 14
+#: What holds the amounts of memory in a line of a log: `fields` is what the crate tracing writes.
+_HOLDERS: Final = ("fields", "mem", "memory")
 _COUNTS: Final = ("restarts_total", "oom_kills_total", *(name for name in SIGNALS if not name.endswith("_bytes")))
 #: An amount as programs write it: a number with any signs between its digits, and perhaps a unit.
 _AMOUNT: Final = r"^([-+]?\d[\d.,'’\s\u00a0\u202f]*(?:[eE][-+]?\d+)?)\s*([A-Za-z]*)$"
@@ -95,11 +97,14 @@ def read_table(
     """Read a table with a time and a memory column; `metrics` and `labels` name columns that are not known."""
     data, notes = _files.read_bytes(path, expected=_EXPECTED)
     left_out, lost = Counter[str](), list[str]()
-    asked = _timestamps.Asked(path, timezone=timezone)
+    asked, given = _timestamps.Asked(path, timezone=timezone), {*(metrics or ()), *(labels or ())}
     try:
         with reading(path, _EXPECTED):
             if data.startswith(IN_COLUMNS):
                 table = read_columns(data, path, _EXPECTED)
+                renamed = {head: name for head, name in own_names(table.columns).items() if head not in given}
+                notes += tuple(f"column {head!r} was read as {name!r}" for head, name in renamed.items())
+                table = table.rename(renamed)
             else:
                 text, more = _files.as_text(data, path, expected=_EXPECTED)
                 notes += more
@@ -108,7 +113,6 @@ def read_table(
                 if not set(metrics or {}) & set(table.columns) and (series := _of_series(table, path)):
                     meant = metrics, labels, workload_pattern
                     return _telling(lost, _read_series(table, series, asked, left_out, notes, meant), path)
-            table = table.rename(own_names(table.columns))
             said = dict(_PARTITION.findall(Path(path).as_posix()))
             # Rows that name things may be of others than who wrote them.
             said |= {} if {*IDENTITY} & {column_of(head)[0] for head in table.columns} else _files.of_kubelet(path)
@@ -323,11 +327,8 @@ def json_rows(text: str) -> tuple[list[dict[str, str]], int]:
         if _OBJECT.search(one, 0, _HEAD_CHARACTERS):
             found = list(parts(one))
             nodes = chain.from_iterable(map(_rows_of, (part.content for part in found)))
-            rows = [dict(_flat(node)) for node in nodes]
-            own = own_names(dict.fromkeys(chain.from_iterable(rows)))
-            rows = [{own.get(head, head): cell for head, cell in row.items()} for row in rows if row]
-            rows = [row for row in rows if _times_in(row) and any(column_of(name)[0] in BYTE_SIGNALS for name in row)]
-            if rows:
+            rows = [row for row in (dict(_flat(node)) for node in nodes) if _times_in(row)]
+            if rows := [row for row in rows if any(column_of(name)[0] in BYTE_SIGNALS for name in row)]:
                 return rows, sum(part.damaged for part in found)
     return [], 0
 
@@ -347,7 +348,8 @@ def _rows_of(document: object) -> list[object]:
 def _flat(node: object, name: str = "", depth: int = 0) -> Iterator[tuple[str, str]]:
     if isinstance(node, dict) and depth < _DEEPEST:
         for inner, value in node.items():
-            yield from _flat(value, f"{name}.{inner}" if name else inner, depth + 1)
+            bare = not name or (inner in BYTE_SIGNALS and name in _HOLDERS)
+            yield from _flat(value, inner if bare else f"{name}.{inner}", depth + 1)
     elif name and node is not None and not isinstance(node, (dict, list)):
         yield name, str(node)
 

@@ -26,7 +26,7 @@ from rmtoolkit.loaders.prometheus._decode import DAMAGE, EXPECTED, Decoded, Deco
 from rmtoolkit.loaders.prometheus._events import Run, Seen, ends_of, events_of, without_markers
 from rmtoolkit.recording import Recording, doubt, normalise
 from rmtoolkit.schema import ABSURD_BYTES, BYTE_SIGNALS, CONTAINERS, HELD_SIGNALS, NO_TIMES, SIGNALS, TIME, Report
-from rmtoolkit.text import and_more, count, counted, texts
+from rmtoolkit.text import GI, MI, and_more, count, counted, texts
 
 #: The first and the last sample of each container; versions with the first and the last time of each; a machine.
 Spans: TypeAlias = dict[int, tuple[int, int]]
@@ -202,13 +202,13 @@ def _without_hosts(groups: pl.DataFrame, runs: dict[int, list[Run]]) -> list[str
     told = groups.filter(pl.col("name").is_in(_metrics.TOLD["series"]["of_host"]), role="limit_bytes")
     if told.is_empty():
         return []
-    from rmtoolkit.loaders.docker import memory_of_host  # noqa: PLC0415 - seldom
-
     guessed = 0
     for _, some in told.filter(pl.col("group").is_in(runs.keys())).group_by("cluster", "node"):
         of_node = {group: runs[group] for group in some["group"]}
-        amounts = (int(run.value) for one in of_node.values() for run in one if run.value < ABSURD_BYTES)
-        _, host = memory_of_host(amounts)
+        amounts = {run.value for one in of_node.values() for run in one if run.value < ABSURD_BYTES}
+        # What people choose is whole. A machine has one memory, and is larger than what is chosen.
+        odd = [value for value in amounts if value % MI and value % 10**6]
+        host = odd[0] if len(odd) == 1 and odd[0] == max(amounts) and odd[0] >= GI else -1
         for group, mine in of_node.items():
             runs[group] = [run._replace(value=0.0) if run.value == host else run for run in mine]
             guessed += runs[group] != mine
