@@ -22,7 +22,7 @@ from msgspec.json import encode as encode_json
 from msgspec.json import format as format_json
 from msgspec.structs import astuple
 
-from rmtoolkit import _tables, text
+from rmtoolkit import _tables, schema, text
 from rmtoolkit._identity import contradictions, parting, place_names
 from rmtoolkit._io import as_json, for_polars, read_json, replacing
 from rmtoolkit._parallel import PART_ROWS
@@ -45,18 +45,7 @@ from rmtoolkit.recording import (
     stamp_of,
     under_several_ids,
 )
-from rmtoolkit.schema import (
-    AT_ONCE,
-    BYTE_SIGNALS,
-    CONTAINERS,
-    EVENTS,
-    IDENTITY,
-    SAMPLES,
-    SIGNALS,
-    Report,
-    empty,
-    in_doubt,
-)
+from rmtoolkit.schema import CONTAINERS, IDENTITY, SAMPLES, SIGNALS, Report, empty
 from rmtoolkit.text import stamp
 
 if TYPE_CHECKING:
@@ -235,7 +224,9 @@ def added(file: Place, new: Recording, events_within: tuple[dt.datetime, dt.date
 
 def known(found: Recording, before: pl.DataFrame) -> pl.DataFrame:
     rows = _tables.beside(found.samples, found.containers.select("container_id", *_NAMED), "container_id")
-    timed = rows.select(*_NAMED, "time", *BYTE_SIGNALS, source=pl.lit(found.report.sources, pl.List(pl.String())))
+    timed = rows.select(
+        *_NAMED, "time", *schema.BYTE_SIGNALS, source=pl.lit(found.report.sources, pl.List(pl.String()))
+    )
     return pl.concat([before.select(_NAMED), timed], how="diagonal")
 
 
@@ -260,12 +251,12 @@ def _pairs(containers: pl.DataFrame, samples: pl.DataFrame, there: pl.DataFrame)
     spans = timed.group_by("old").agg(first=pl.col("time").min(), last=pl.col("time").max())
     placed, near = pairs.lazy().select(key).join(spans.lazy(), on="old"), pl.col("time").is_between("first", "last")
     asked = [
-        rows.lazy().join(placed, on=on).filter(near).select(*key, "time", *BYTE_SIGNALS, part=pl.lit(on))
+        rows.lazy().join(placed, on=on).filter(near).select(*key, "time", *schema.BYTE_SIGNALS, part=pl.lit(on))
         for rows, on in ((samples, "container_id"), (timed, "old"))
     ]
     looks = pl.collect_all(asked, engine="streaming")
     both = looks[0].join(looks[1], on=[*key, "time"], suffix="_known").group_by(key)
-    same = [pl.col(name) == pl.col(f"{name}_known") for name in BYTE_SIGNALS]
+    same = [pl.col(name) == pl.col(f"{name}_known") for name in schema.BYTE_SIGNALS]
     equal, said = (pl.sum_horizontal(some).sum() for some in (same, [one.is_not_null() for one in same]))
     alike = both.agg(same=(equal >= _ALIKE) & (2 * equal >= said)).filter("same")
     rows = pl.concat(looks).sort("time").join(alike, on=key, how="anti")
@@ -335,7 +326,7 @@ def as_known(recording: Recording, there: pl.DataFrame) -> Recording:
         warn(text.sentence(said))
         report = report.more(warnings=(said,))
     if unsure := unknown["container_id"].n_unique() + doubtful:
-        report = report.more(unusable=in_doubt(f"{text.count(unsure, 'container')} {_UNSURE}"))
+        report = report.more(unusable=schema.in_doubt(f"{text.count(unsure, 'container')} {_UNSURE}"))
     # What is new goes where others of its cluster go, unless two would then be one.
     met = {*pairs["container_id"]}
     clusters = [
@@ -381,7 +372,7 @@ def _with_changes(parts: Sequence[Recording], whole: Recording) -> Recording:
     apart = (one.over(place, order_by="first") for one in (last.shift() < begin, last < begin.shift(-1)))
     rows = pl.concat(seen).filter(own.is_null(), changed, pl.any_horizontal(apart)).rename({"first": "time"})
     ids = whole.containers.select("container_id", *IDENTITY)
-    changes = _tables.conform(rows.join(ids, on=IDENTITY, nulls_equal=True), EVENTS)
+    changes = _tables.conform(rows.join(ids, on=IDENTITY, nulls_equal=True), schema.EVENTS)
     events = _tables.tidy_events(pl.concat([whole.events, changes]))
     # What held before, and goes on, is no change.
     same = (pl.col("value_bytes").rle_id().diff() == 0).over("container_id", "kind").fill_null(value=False)
@@ -421,7 +412,7 @@ def together(found: Sequence[Recording]) -> Recording:
     containers = _tables.with_cadences(frame, samples)
     report = joined(part.report for part in found)
     unusable = dict.fromkeys((*report.unusable, *doubtful_amounts(containers, samples, events)))
-    at_once = doubt(under_several_ids(containers, samples)[0], AT_ONCE)
+    at_once = doubt(under_several_ids(containers, samples)[0], schema.AT_ONCE)
     warnings = dict.fromkeys((*report.warnings, *seldom_seen(stacked), *at_once))
     report = replace(report, unusable=tuple(unusable), warnings=tuple(warnings))
     whole = Recording(containers, samples, _tables.tidy_events(events), report)

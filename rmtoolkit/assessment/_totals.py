@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from rmtoolkit import text
+from rmtoolkit import schema, text
 from rmtoolkit._io import read_columns
 from rmtoolkit._tables import beside, conform, known_sum
 from rmtoolkit.analysis import thresholds as th
@@ -27,21 +27,7 @@ from rmtoolkit.limits.history import as_need
 from rmtoolkit.limits.recommend import OF_LIMITS, quantity
 from rmtoolkit.limits.risk import Margins, Prices, expected, of_needs, per_month, priced
 from rmtoolkit.recording import Recording
-from rmtoolkit.schema import (
-    EVENTS,
-    NUMBER,
-    TEXT,
-    TIME,
-    WHOLE,
-    WORKLOAD,
-    Action,
-    Alarm,
-    Ending,
-    Outlook,
-    Pattern,
-    Verdict,
-    typed,
-)
+from rmtoolkit.schema import NUMBER, TEXT, TIME, WHOLE, WORKLOAD, Alarm, Verdict, typed
 from rmtoolkit.text import first, say
 
 Row = Mapping[str, Any]
@@ -158,7 +144,7 @@ def totals_of(
     likely = pl.col("oom_probability_7d") >= _rows.WILL_BE_KILLED
     known = completeness.filter(pl.col("coverage").is_not_null())
     covered = pl.min_horizontal("samples", "expected").sum() / pl.col("expected").sum().replace(0, None)
-    acts = awake.filter(pl.col("action") != Action.NONE).head(1).to_dicts()
+    acts = awake.filter(pl.col("action") != schema.Action.NONE).head(1).to_dicts()
     compared = changes is not None
     is_leak, was_leak = pl.col("verdict") == Verdict.LEAK, pl.col("previous_verdict") == Verdict.LEAK
     open_ = pl.col("verdict") == Verdict.INCONCLUSIVE
@@ -210,13 +196,13 @@ def _above(before: pl.DataFrame, target: float) -> int | None:
 def _why_start(row: Row, target: float) -> str:
     if row["verdict"] == Verdict.LEAK:
         cure = "raising the limit only delays the kill"
-        if row["limit_outlook"] == Outlook.REACHES and row["hours_to_limit"]:
+        if row["limit_outlook"] == schema.Outlook.REACHES and row["hours_to_limit"]:
             return f"{_rows.hits(row)}; {cure}."
         return f"it leaks {text.rate(row['growth_bytes_per_day'])}; {cure}."
     chance = row["oom_probability_7d"] or 0.0
     if chance > target:
         said = f"{text.chance(chance)} chance of an OOM kill in the next 7 days"
-        if row["action"] == Action.RAISE_LIMIT:
+        if row["action"] == schema.Action.RAISE_LIMIT:
             said += f"; a limit of {text.configured(row['advised_limit_bytes'])} brings it to "
             said += text.chance(row["advised_oom_probability"])
         return f"{said}."
@@ -373,8 +359,8 @@ def advice_of(rows: pl.DataFrame) -> pl.DataFrame:
         for row in rows.iter_rows(named=True)
         for rank, one in enumerate(_steps_of(row))
     ]
-    schema = {"workload_id": pl.UInt32(), "rank": WHOLE, **typed(TEXT, "text setting expected because"), "until": TIME}
-    return pl.DataFrame(found, schema=schema, orient="row")
+    wanted = {"workload_id": pl.UInt32(), "rank": WHOLE, **typed(TEXT, "text setting expected because"), "until": TIME}
+    return pl.DataFrame(found, schema=wanted, orient="row")
 
 
 def _steps_of(row: Row) -> Iterator[Advice]:
@@ -391,7 +377,7 @@ def _steps_of(row: Row) -> Iterator[Advice]:
     # Where a kill is near, the first step says so.
     if row["raise_to_bytes"] is not None and row["action"] not in OF_LIMITS and not _rows.time_bought(row):
         bought = text.hours(24 * row["buys_days"])
-        until = "this is decided" if row["action"] == Action.WAIT else "it is fixed"
+        until = "this is decided" if row["action"] == schema.Action.WAIT else "it is fixed"
         how = "set a limit" if row["limit_bytes"] is None else "raise the limit"
         more = " more" if row["limit_bytes"] is not None else ""
         size = quantity(row["raise_to_bytes"])
@@ -517,7 +503,7 @@ def _leaks(row: Row, last: Row | None) -> str:
         words += f", with release{release} of {text.day(row['released'])} in the week"
     elif last is None:
         words += "; it was not there last time"
-    if row["limit_outlook"] == Outlook.REACHES and row["hours_to_limit"] is not None:
+    if row["limit_outlook"] == schema.Outlook.REACHES and row["hours_to_limit"] is not None:
         words += f"; {_rows.hits(row)}"
     return f"{words}."
 
@@ -664,7 +650,7 @@ def _foretold(row: Row) -> str:
         low, high = row["said_kill_time_low"], row["said_kill_time_high"]
         span = f" (80 %: {when(low)} to {when(high)})" if None not in (low, high) else ""
         return f"{begin} the data said {when(foreseen)}{span}; {came}."
-    if row["said_pattern"] == Pattern.INSUFFICIENT_DATA:
+    if row["said_pattern"] == schema.Pattern.INSUFFICIENT_DATA:
         return f"{begin} there were too few samples to tell; {came}."
     if row["said_verdict"] == Verdict.NOT_LEAK:
         return f"{begin} the data showed no growth towards the limit; {came}."
@@ -690,7 +676,7 @@ def events_of(recording: Recording, lives: pl.DataFrame, settings: pl.DataFrame)
         .with_columns(
             limit_bytes=pl.when((pl.col("start") <= pl.col("time")).fill_null(value=True)).then("limit_bytes")
         )
-        .select(*EVENTS, "before_bytes", "limit_bytes")
+        .select(*schema.EVENTS, "before_bytes", "limit_bytes")
         .sort("container_id", "time", maintain_order=True)
     )
 
@@ -700,7 +686,7 @@ def _unnamed(recording: Recording, lives: pl.DataFrame) -> pl.DataFrame:
     step = pl.col("cadence_seconds").fill_null(60.0) * 1000 * _REACH_STEPS
     reach = recording.containers.select("container_id", reach=pl.duration(milliseconds=step.round(), time_unit="ms"))
     ended, end = (pl.col(name).shift().over("container_id") for name in ("ended", "end"))
-    before = lives.sort("container_id", "start").with_columns(hidden=ended == Ending.GAP, before=end)
+    before = lives.sort("container_id", "start").with_columns(hidden=ended == schema.Ending.GAP, before=end)
     begun = beside(before.filter(pl.col("hidden").not_()), reach, "container_id")
     begun = begun.with_columns(time=pl.col("before") - pl.col("reach")).sort("time")
     cuts = recording.events.filter(pl.col("kind").is_in(_CUTS)).select("container_id", "time", cut="time")
@@ -708,4 +694,4 @@ def _unnamed(recording: Recording, lives: pl.DataFrame) -> pl.DataFrame:
         cuts.sort("time"), on="time", by="container_id", strategy="forward", check_sortedness=False
     )
     unexplained = (pl.col("cut") > pl.col("start") + pl.col("reach")).fill_null(value=True)
-    return nearest.filter(unexplained).select("container_id", time="start", kind=pl.lit(Ending.RESTART.value))
+    return nearest.filter(unexplained).select("container_id", time="start", kind=pl.lit(schema.Ending.RESTART.value))

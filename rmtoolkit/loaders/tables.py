@@ -16,17 +16,8 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import polars as pl
 from numpy.typing import NDArray
 
-from rmtoolkit import schema
-from rmtoolkit._columns import (
-    ZONED,
-    column_of,
-    is_naive,
-    own_names,
-    plausible_unit,
-    refuse_other_clocks,
-    take_apart,
-    unit_in,
-)
+from rmtoolkit import _columns, schema
+from rmtoolkit._columns import column_of
 from rmtoolkit._identity import ENOUGH, SUMMARY_WORDS, statistic
 from rmtoolkit._io import IN_COLUMNS, read_columns
 from rmtoolkit._tables import as_time
@@ -102,7 +93,7 @@ def read_table(
         with reading(path, _EXPECTED):
             if data.startswith(IN_COLUMNS):
                 table = read_columns(data, path, _EXPECTED)
-                renamed = {head: name for head, name in own_names(table.columns).items() if head not in given}
+                renamed = {head: name for head, name in _columns.own_names(table.columns).items() if head not in given}
                 notes += tuple(f"column {head!r} was read as {name!r}" for head, name in renamed.items())
                 table = table.rename(renamed)
             else:
@@ -135,7 +126,7 @@ def read_table(
             table, left_out[NO_NUMBERS], more = _typed(_pairs_apart(table), asked)
             table, units = _in_bytes(table, metrics)
             notes += (*more, *units)
-            containers, samples, events, report = take_apart(table, None, str(path))
+            containers, samples, events, report = _columns.take_apart(table, None, str(path))
             own = Report(found=tuple(seen), unseen=tuple(unseen), left_out=+left_out, time_axis=report.time_axis)
             report = _files.noted(own, [path], notes).joined(report)
             recording = normalise(containers, samples, events, report, workload_pattern=workload_pattern)
@@ -421,7 +412,7 @@ def _typed(table: pl.DataFrame, asked: _timestamps.Asked) -> tuple[pl.DataFrame,
         # A day in one column, the clock in the next.
         table = table.with_columns(pl.concat_str(*timed[:2], separator=" ").alias(timed[0])).drop(timed[1])
     zones = [head for head in table.columns if re.sub("[^a-z]", "", head.lower()) in _ZONES]
-    if timed and zones and asked.timezone is None and is_naive(table[timed[0]]):
+    if timed and zones and asked.timezone is None and _columns.is_naive(table[timed[0]]):
         first = next(iter(table[zones[0]].drop_nulls()), "UTC")
         where = f"The zone of the times stands in a column of its own, {quote(zones[0])}."
         msg = f"{where} Hint: say timezone={quote(first)}."
@@ -453,9 +444,9 @@ def _in_bytes(table: pl.DataFrame, metrics: Mapping[str, str]) -> tuple[pl.DataF
     for head, name in metrics.items():
         if name not in BYTE_SIGNALS or name not in table.columns or not table[name].dtype.is_numeric():
             continue
-        unit = unit_in(head)
+        unit = _columns.unit_in(head)
         if unit == 1 and "byte" not in head.lower() and (table[name].median() or 0) < 1 << 20:  # type: ignore[operator]
-            unit = plausible_unit(head, table[name])
+            unit = _columns.plausible_unit(head, table[name])
         if unit > 1:
             table = table.with_columns(pl.col(name) * unit)
             notes.append(f"column {head!r} was read as {name!r}, in units of {unit:,} bytes")
@@ -464,10 +455,10 @@ def _in_bytes(table: pl.DataFrame, metrics: Mapping[str, str]) -> tuple[pl.DataF
 
 def _times(texts: pl.Series, asked: _timestamps.Asked) -> pl.Series:
     if (numbers := texts.cast(pl.Float64, strict=False)).null_count() == texts.null_count():
-        return refuse_other_clocks(numbers)
+        return _columns.refuse_other_clocks(numbers)
     if asked.timezone is None:
         clocks = texts.filter(texts.str.contains(r"\d:\d\d") & ~texts.str.contains(_CELLS.pattern))
-        is_zoned = clocks.str.contains(ZONED)
+        is_zoned = clocks.str.contains(_columns.ZONED)
         if is_zoned.any() and not is_zoned.all():
             told, without = quote(clocks.filter(is_zoned)[0]), quote(clocks.filter(~is_zoned)[0])
             msg = f"The time {told} says its zone, {without} does not. Hint: say timezone='Europe/Berlin' or another."
@@ -573,7 +564,7 @@ def _of_one_thing(table: pl.DataFrame, found: Heads) -> Heads:
         return {}
     meant = {head: column_of(head) for head in table.columns if head not in found}
     return {
-        head: ({"__name__": name}, unit or plausible_unit(head, _amounts(table[head])[0]))
+        head: ({"__name__": name}, unit or _columns.plausible_unit(head, _amounts(table[head])[0]))
         for head, (name, unit) in meant.items()
         if name in NAMEABLE
     }
