@@ -39,7 +39,7 @@ _WRAPPERS: Final = (
     *("fields", "mem", "memory", "labels", "k8s", "kubernetes", "resource", "metric", "tags", "attributes"),
 )
 #: Columns lie so deep, and so many are made of one table, of keys of a map, and of metrics of a frame.
-_DEEPEST, _MOST_MADE, _MOST_KEYS = 8, 1000, 50
+_DEEPEST, _MOST_MADE, _MOST_KEYS = 8, 1000, 20
 _NO_NAME: Final = r"^\s|\s$|^(?:NULL|N/A|NaN|None|<none>|<null>|<NA>|\\N)?$"
 #: A written time that names its zone, or a number.
 ZONED: Final = r"(?i)\d:\d\d.*(Z|UTC|GMT|[+-]\d\d(:?\d\d)?)\s*$|^\s*[\d.]+\s*$"

@@ -20,20 +20,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
-from rmtoolkit import _lake_files, recording
+from rmtoolkit import _lake_files, exceptions, recording
 from rmtoolkit._io import MARKER, as_place, for_polars, read_json, refuse_links, write_whole
 from rmtoolkit._parallel import Parted, each, partition
 from rmtoolkit._tables import key_containers, settings_at_time, window_bounds
-from rmtoolkit.exceptions import (
-    ReadError,
-    RmtoolkitError,
-    RmtoolkitWarning,
-    door,
-    quote,
-    quote_path,
-    system_words,
-    warn,
-)
+from rmtoolkit.exceptions import ReadError, RmtoolkitError, door, quote, quote_path, warn
 from rmtoolkit.recording import Recording, as_recording
 from rmtoolkit.schema import CONTAINERS, EVENTS, IDENTITY, NO_LIMITS, SAMPLES, SIGNALS, Report, empty
 from rmtoolkit.text import counted, stamp, unread
@@ -295,7 +286,7 @@ class Lake(Parted):
         """Read samples of a stretch as they are, and who was there in the day before, in the midst of a pull."""
         found, before = Recording(empty(CONTAINERS), empty(SAMPLES)), empty(CONTAINERS)
         # What cannot be read is said by who reads it.
-        with suppress(RmtoolkitError), warnings.catch_warnings(action="ignore", category=RmtoolkitWarning):
+        with suppress(RmtoolkitError), warnings.catch_warnings(action="ignore", category=exceptions.RmtoolkitWarning):
             there, before = _lake_files.named_in(self.window(start - _DAY, end).files(), self.view)
             if files := [file for file in self.window(start, end).files() if file in there]:
                 found = self.window(start, end)._as_it_is(some, files)  # noqa: SLF001 - our own
@@ -431,7 +422,7 @@ class Lake(Parted):
                     shutil.rmtree(leftover)
                 yield buckets
         except OSError as error:
-            msg = f"Could not write to the lake {quote_path(self.path)}: {system_words(error)}."
+            msg = f"Could not write to the lake {quote_path(self.path)}: {exceptions.system_words(error)}."
             raise RmtoolkitError(msg) from error
 
 

@@ -15,12 +15,21 @@ from rmtoolkit._html import Markup, el, headed, join, wide
 from rmtoolkit._parallel import as_source
 from rmtoolkit.assessment import Assessment, assess, tried_first
 from rmtoolkit.exceptions import RmtoolkitError, door
-from rmtoolkit.limits import what_if
 from rmtoolkit.limits.history import Need, as_need
 from rmtoolkit.limits.patches import Resources, documents, fragment, obstacle
 from rmtoolkit.limits.recommend import OF_LIMITS
 from rmtoolkit.limits.risk import USUAL, Margins
-from rmtoolkit.limits.what_if import Change, Chosen, Past, Scene
+from rmtoolkit.limits.what_if import (
+    Change,
+    Chosen,
+    Past,
+    Scene,
+    choose,
+    measured_spike,
+    measured_threads,
+    of_workload,
+    scene,
+)
 from rmtoolkit.recording import Recording
 from rmtoolkit.schema import WORKLOAD, Action
 from rmtoolkit.views import _tables, plots
@@ -295,7 +304,7 @@ class LimitExplorer(_base.Board):
     @property
     def chosen(self) -> Chosen:
         """Everything about the limit that is tried."""
-        return what_if.choose(self.scene, self.limit_bytes)
+        return choose(self.scene, self.limit_bytes)
 
     def _build(self) -> list[ipywidgets.Widget]:
         self._page = _base.Page(css=EXPLORER)
@@ -365,9 +374,9 @@ class LimitExplorer(_base.Board):
 
     def _start(self) -> None:
         need, past = self._needs[self.workload], self._past_of(self.workload)
-        spike = what_if.measured_spike(past)
+        spike = measured_spike(past)
         self.startup_bytes, self.spread_seconds, self.traffic = spike, 0.0, 1.0
-        self.threads, self.reserve_limit = what_if.measured_threads(past), need.whole
+        self.threads, self.reserve_limit = measured_threads(past), need.whole
         row = self._rows[self.workload]
         self.limit_bytes = tried_first(need, row)
         top, height = self.threads or 0, (spike or 0.0) / text.MI
@@ -397,14 +406,14 @@ class LimitExplorer(_base.Board):
         else:
             wanted = zip(WORKLOAD, need.names, strict=True)
             mine = mine.recording(*(pl.col(column).eq_missing(pl.lit(name, pl.String)) for column, name in wanted))
-        return what_if.of_workload(mine, need.names, lives)
+        return of_workload(mine, need.names, lives)
 
     def _change(self) -> Change:
         past, scale = self._past_of(self.workload), 1.0
-        spike = what_if.measured_spike(past)
+        spike = measured_spike(past)
         if spike is not None and self.startup_bytes is not None and abs(self.startup_bytes - spike) >= text.MI / 2:
             scale = self.startup_bytes / spike
-        threads = None if self.threads == what_if.measured_threads(past) else self.threads
+        threads = None if self.threads == measured_threads(past) else self.threads
         spread = self.spread_seconds
         return Change(threads=threads, traffic=self.traffic, startup_scale=scale, startup_spread_seconds=spread)
 
@@ -414,9 +423,9 @@ class LimitExplorer(_base.Board):
         whole = None if self.reserve_limit == need.whole else self.reserve_limit
         margins, target = self._found.margins, self._found.oom_probability
         past = self._past_of(self.workload)
-        self.scene = what_if.scene(past, need, self._change(), margins, target, prices, whole=whole)
+        self.scene = scene(past, need, self._change(), margins, target, prices, whole=whole)
         ours = self.scene.ours_bytes
-        self._ours = None if ours is None else what_if.choose(self.scene, ours)
+        self._ours = None if ours is None else choose(self.scene, ours)
         self._ground = limit_charts.ground(self.scene)
         # What is said and drawn goes to the browser before what the controls show.
         self._draw()
