@@ -62,15 +62,29 @@ def test_kubectl_logs_timestamps() -> None:
     assert unwrap(text) == [("2026-11-24T10:00:00.123456789Z", "hello world"), ("2026-11-24T10:00:01.123456789Z", "")]
 
 
+#: A pod's id as the API server gives it, and that of a static pod.
+IDS = ("11111111-2222-3333-4444-555555555555", "ab" * 16)
+
+
 @pytest.mark.parametrize("written", WRITTEN.values(), ids=WRITTEN)
-@pytest.mark.parametrize("name", [f"containers/api-0_shop_api-{'ab' * 32}.log", "pods/shop_api-0_12ab-34/api/0.log"])
-def test_names_of_kubelets_say_whose_a_log_is(written: str, name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        (f"containers/api-0_shop_api-{'ab' * 32}.log", ("shop", "api-0", "api")),
+        *((f"pods/shop_api-0_{pod_id}/api/0.log", ("shop", "api-0", "api")) for pod_id in IDS),
+        ("data/team_api_2026-11/heap/0.log", (None, None, None)),
+    ],
+    ids=["containers", "a pod", "a static pod", "another folder"],
+)
+def test_names_of_kubelets_say_whose_a_log_is(
+    written: str, name: str, told: tuple[str | None, ...], tmp_path: Path
+) -> None:
     """Below `/var/log`: pod, namespace and container, as any other source names them."""
     file = tmp_path / name
     file.parent.mkdir(parents=True)
     file.write_text("".join(f"2026-11-24T10:00:00.000000000Z stderr F {line}\n" for line in written.split("\n")))
     recording = rm.read(tmp_path)
-    assert recording.containers.select("namespace", "pod", "container").rows() == [("shop", "api-0", "api")]
+    assert recording.containers.select("namespace", "pod", "container").rows() == [told]
     assert recording.samples["allocated_bytes"].to_list() == [100 << 20]
 
 
