@@ -10,7 +10,7 @@ import pytest
 import rmtoolkit as rm
 from rmtoolkit.schema import WORKLOAD
 from tests import fleet as drawn
-from tests.shown_numbers import FACTS, VIEWS, Fleet, disagreements, rows_of, run_of_corpus
+from tests.shown_numbers import FACTS, VIEWS, Fleet, disagreements, parsed, rows_of, run_of_corpus
 
 #: The chance beside an answer is a second place for the same fact.
 _SAME: Final = {"fact_chance": "chance"}
@@ -86,6 +86,17 @@ def test_verdicts_and_limits_agree_on_every_column_they_share(fleets: dict[str, 
             if not (abs(first - second) <= _TINY * max(1.0, abs(first)) if numbers else first == second):
                 wrong.append(f"{'/'.join(map(str, one))}, {column}: {first!r} and {second!r}")
     assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("name", ["samples", "corpus"])
+def test_page_and_fleet_offer_the_same_namespaces(fleets: dict[str, Fleet], name: str) -> None:
+    """What belongs to no namespace is none: the filters of the page and of Fleet count and list the same ones."""
+    page = parsed(fleets[name].report.read_text()).first("select", id="namespace")
+    assert page is not None
+    offered = [option.text() for option in page.all("option")]
+    known = fleets[name].found.workloads["namespace"].drop_nulls().unique().sort().to_list()
+    assert offered == [f"all {len(known)}", *known]
+    assert [words for words, _ in rm.Fleet(fleets[name].found)._spaces.options] == offered
 
 
 _WORKLOAD: Final = ("cluster", "namespace", "workload", "container")

@@ -281,7 +281,7 @@ class Fleet(_base.Board):
 
     def _build(self) -> None:
         self._page = _base.Page(css=FLEET)
-        spaces = sorted({text.printable(row["namespace"]) for row in self._rows if row["namespace"]})
+        spaces = columns.namespaces(self._rows)
         self._search_box = ipywidgets.Text(
             description="Search", placeholder="workload or namespace", style={"description_width": "initial"}
         )

@@ -29,7 +29,7 @@ from rmtoolkit.schema import WORKLOAD
 from rmtoolkit.views import _tables
 from rmtoolkit.views.charts import Sparks
 from rmtoolkit.views.report import sections
-from rmtoolkit.views.report.columns import Row, Section, advised, heads, known, name_cell, row, values
+from rmtoolkit.views.report.columns import Row, Section, advised, heads, known, name_cell, namespaces, row, values
 from rmtoolkit.views.report.sections import Contents
 from rmtoolkit.views.style import REPORT, asset
 from rmtoolkit.views.timeline import Timelines, draw, titled
@@ -420,9 +420,8 @@ def _overview(chosen: list[tuple[Section, list[Row]]], contents: Contents, besid
 
 
 def _filter(contents: Contents) -> Markup:
-    spaces = sorted({text.printable(about["namespace"] or "") for about in contents.rows[:_MOST]})
-    options = [el("option", f"all {len(spaces):,}", value="")]
-    options += [el("option", space, value=space) for space in spaces if space]
+    spaces = namespaces(contents.rows[:_MOST])
+    options = [el("option", f"all {len(spaces):,}", value=""), *(el("option", space, value=space) for space in spaces)]
     one = el("select", el("option", "all", value=""), id="namespace", hidden=True, aria_label="Namespace")
     return el(
         "div",

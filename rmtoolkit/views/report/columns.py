@@ -107,6 +107,10 @@ def values(about: Row, columns: tuple[Column, ...]) -> list[Any]:
     return [None, *(float(f"{value:.4g}") if isinstance(value, float) else value for value in found)]
 
 
+def namespaces(rows: Sequence[Row]) -> list[str]:
+    return sorted({text.printable(about["namespace"]) for about in rows if about["namespace"]})
+
+
 def _growth(about: Row) -> object:
     rate, low, high = (about[f"growth_{side}bytes_per_day"] for side in ("", "low_", "high_"))
     if rate is None:
